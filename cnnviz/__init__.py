@@ -1,0 +1,46 @@
+"""Convolutional networks that you can watch at work, in Jupyter notebooks.
+
+>>> import cnnviz
+>>> cnnviz.Window(kernel_size=3, stride=2).output_size((7, 7))
+(3, 3)
+
+Every public name is looked up on first use, so ``import cnnviz`` is quick: NumPy, torch, matplotlib and plotly are loaded
+by the names that need them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cnnviz import images, kernels, trace
+    from cnnviz.exercises import check
+    from cnnviz.geometry import Window, receptive_field
+    from cnnviz.widgets.sliding_kernel import SlidingKernel
+
+__version__ = "0.1.0"
+__all__ = ["SlidingKernel", "Window", "check", "images", "kernels", "receptive_field", "trace"]
+
+# public name -> (its module, the name inside it; "" stands for the module itself)
+_HOMES = {
+    "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
+    "Window": ("cnnviz.geometry", "Window"),
+    "check": ("cnnviz.exercises", "check"),
+    "images": ("cnnviz.images", ""),
+    "kernels": ("cnnviz.kernels", ""),
+    "receptive_field": ("cnnviz.geometry", "receptive_field"),
+    "trace": ("cnnviz.trace", ""),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cnnviz' has no attribute {name!r}: its public names are {', '.join(__all__)}")
+    module_name, inner = _HOMES[name]
+    module = import_module(module_name)
+    value = getattr(module, inner) if inner else module
+    globals()[name] = value  # the next look-up is an ordinary one
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
