@@ -8,6 +8,8 @@ Every public name is looked up on first use, so ``import cnnviz`` is quick: NumP
 by the names that need them.
 """
 
+from __future__ import annotations  # so that an old Python reaches the plain sentence in __main__.py
+
 from importlib import import_module
 from typing import TYPE_CHECKING
 
