@@ -1,0 +1,56 @@
+"""Joins a view's ES modules into the one text that anywidget loads.
+
+anywidget evaluates a view from a blob address, where an import by relative path finds nothing. So the modules stay ordinary
+files, which node and a browser import in tests, and are joined here: dependencies first, imports dropped, ``export`` taken
+away, the entry's ``export default`` kept. All of them then share one scope; a name defined twice is a syntax error.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+_IMPORT = re.compile(r'^import\s[^;"]*from\s*"(\.[^"]+)";[^\n]*\n?', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
+
+
+def modules(entry: Path) -> list[Path]:
+    """List `entry` and all that it imports, each after the modules it needs itself.
+
+    Raises
+    ------
+    ValueError
+        If two modules import each other: joined text has no order that serves both.
+    """
+    order: list[Path] = []
+    walk(entry.resolve(), order, [])
+    return order
+
+
+def walk(module: Path, order: list[Path], above: list[Path]) -> None:
+    if module in above:
+        raise ValueError("modules import each other: " + " -> ".join(path.name for path in [*above, module]))
+    if module in order:
+        return
+    for target in _IMPORT.findall(module.read_text(encoding="utf-8")):
+        walk((module.parent / target).resolve(), order, [*above, module])
+    order.append(module)
+
+
+@cache
+def join(entry: Path) -> str:
+    """Return the text of `entry` and of all that it imports as one module.
+
+    Only the entry may export a default. An import or export of another form than ``import { a } from "./b.js";`` and
+    ``export function`` (``const``, ``class``) would survive the joining, so it is refused here and not in a reader's browser.
+    """
+    return "".join(f"// {path.name}\n{stripped(path, path == entry.resolve())}" for path in modules(entry))
+
+
+def stripped(module: Path, is_entry: bool) -> str:
+    text = _EXPORT.sub("", _IMPORT.sub("", module.read_text(encoding="utf-8")))
+    for line in text.splitlines():
+        if re.match(r"(import|export)\b(?!\()", line) and not (is_entry and line.startswith("export default ")):
+            raise ValueError(f"{module.name}: the joiner does not know this form: {line}")
+    return text.rstrip() + "\n"
