@@ -1,8 +1,9 @@
 """Joins a view's ES modules into the one text that anywidget loads.
 
-anywidget evaluates a view from a blob address, where an import by relative path finds nothing. So the modules stay ordinary
-files, which node and a browser import in tests, and are joined here: dependencies first, imports dropped, ``export`` taken
-away, the entry's ``export default`` kept. All of them then share one scope; a name defined twice is a syntax error.
+anywidget evaluates a view from a blob address, where an import by relative path finds nothing. So the modules stay
+ordinary files, which node and a browser import in tests, and are joined here: dependencies first, imports dropped,
+``export`` taken away, the entry's ``export default`` kept. All of them then share one scope; a name defined twice is a
+syntax error.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def walk(module: Path, order: list[Path], above: list[Path]) -> None:
 def join(entry: Path) -> str:
     """Return the text of `entry` and of all that it imports as one module.
 
-    Only the entry may export a default. An import or export of another form than ``import { a } from "./b.js";`` and
-    ``export function`` (``const``, ``class``) would survive the joining, so it is refused here and not in a reader's browser.
+    Only the entry may export a default. Imports and exports of another form than ``import { a } from "./b.js";`` and
+    ``export function`` (``const``, ``class``) would survive the joining, so they are refused here and not in a browser.
     """
     return "".join(f"// {path.name}\n{stripped(path, path == entry.resolve())}" for path in modules(entry))
 
@@ -54,3 +55,9 @@ def stripped(module: Path, is_entry: bool) -> str:
         if re.match(r"(import|export)\b(?!\()", line) and not (is_entry and line.startswith("export default ")):
             raise ValueError(f"{module.name}: the joiner does not know this form: {line}")
     return text.rstrip() + "\n"
+
+
+@cache
+def text(path: Path) -> str:
+    """Return a file's text, read once."""
+    return path.read_text(encoding="utf-8")
