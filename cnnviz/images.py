@@ -24,6 +24,7 @@ from PIL import Image
 __all__ = ["digit", "get", "grid", "names", "open", "photo"]
 
 MAX_PIXELS = 25_000_000  # Pillow itself only warns below 179 million, and by then the machine is out of memory
+MAX_PIXELS_WEBP = 10_000_000  # its decoder holds the picture four times over
 MAX_BYTES = 32_000_000
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")  # none of these starts another program, as EPS does
 _KINDS = "PNG, JPEG, GIF, WebP, BMP or TIFF"
@@ -177,8 +178,8 @@ def open(source: str | os.PathLike[str] | bytes, size: int = 256, grey: bool = F
     Raises
     ------
     ValueError
-        When it is no picture, is damaged, has more than 25 megapixels or is larger than 32 MB. Nothing is decoded
-        before the size in its header was looked at.
+        When it is no picture, is damaged, has more than 25 megapixels (WebP: 10) or is larger than 32 MB. Nothing
+        is decoded before the size in its header was looked at.
 
     >>> from cnnviz import images
     >>> images.open(b"P2 2 1 255 0 255", grey=True)
@@ -190,18 +191,17 @@ def open(source: str | os.PathLike[str] | bytes, size: int = 256, grey: bool = F
         raise ValueError(f"{called} is an SVG drawing, not a grid of pixels: export it as PNG first")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # remarks on odd metadata; the size is checked below, harder than Pillow does
+            warnings.simplefilter("ignore")  # odd metadata, and Pillow's own size warning: ours is stricter
             with Image.open(io.BytesIO(contents), formats=_FORMATS) as picture:
-                if picture.width * picture.height <= MAX_PIXELS:
+                limit = MAX_PIXELS_WEBP if picture.format == "WEBP" else MAX_PIXELS
+                if picture.width * picture.height <= limit:
                     return _as_array(picture, size, grey)
                 extent = f"{picture.width:,} x {picture.height:,}"
-    except Image.DecompressionBombError:
-        extent = "more than 170 million"
+    except Image.DecompressionBombError:  # Pillow's own limit, reached while it was opening the file
+        extent, limit = "more than 170 million", MAX_PIXELS
     except Exception as error:  # a damaged file makes a decoder raise almost anything
         raise ValueError(f"{called} cannot be read as a picture ({error}): use an undamaged {_KINDS} file") from error
-    raise ValueError(f"{called} has {extent} pixels: use a picture of at most {MAX_PIXELS // 10**6} million")
+    raise ValueError(f"{called} has {extent} pixels: use a picture of at most {limit // 10**6} million")
 
 
 def _read(source: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
@@ -238,7 +238,7 @@ def _contents(path: Path, called: str) -> bytes:
 
 
 def _as_array(picture: Image.Image, size: int, grey: bool) -> np.ndarray:
-    flat = _flat(picture)
+    flat = _flat(picture, size)
     flat.thumbnail(
         (size, size), Image.Resampling.LANCZOS
     )  # shrinks only, in place; a JPEG is decoded at a fraction of its size
@@ -248,22 +248,27 @@ def _as_array(picture: Image.Image, size: int, grey: bool) -> np.ndarray:
     return values if grey else np.ascontiguousarray(values.transpose(2, 0, 1))  # H, W, C -> C, H, W
 
 
-def _flat(picture: Image.Image) -> Image.Image:
+def _flat(picture: Image.Image, size: int) -> Image.Image:
     """The picture without transparency, palette or more than 8 bits a channel."""
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
         raise ValueError("32 bits a channel")
     if picture.has_transparency_data:
-        return _on_white(picture)
+        return _on_white(picture, size)
     return picture if picture.mode in ("L", "RGB", "CMYK") else picture.convert("RGB")
 
 
-def _on_white(picture: Image.Image, band: int = 256) -> Image.Image:
-    paper = Image.new("RGB", picture.size, "white")
-    for top in range(0, picture.height, band):  # in bands, so that a large picture is not in memory three times
-        strip = picture.crop((0, top, picture.width, min(top + band, picture.height))).convert("RGBA")
-        paper.paste(strip, (0, top), strip)
+def _on_white(picture: Image.Image, size: int) -> Image.Image:
+    """Lay the picture on white band by band, each shrunk at once, so that no second large picture is in memory."""
+    factor = max(1, max(picture.size) // (2 * size))  # what is left to shrink gets the better filter
+    paper = Image.new("RGB", tuple(-(-side // factor) for side in picture.size))
+    for top in range(0, picture.height, 64 * factor):
+        bottom = min(top + 64 * factor, picture.height)
+        ink = picture.crop((0, top, picture.width, bottom)).convert("RGBA")
+        band = Image.new("RGB", ink.size, "white")
+        band.paste(ink, mask=ink)
+        paper.paste(band.reduce(factor), (0, top // factor))
     return paper
 
 
