@@ -22,10 +22,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_pla
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "artifacts"
 TOKEN = "only-for-tests"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --force-device-scale-factor=1"
-).split()
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync", "--force-device-scale-factor=1"]
 
 
 def find_browser() -> str | None:
@@ -168,6 +166,17 @@ _CELL_ERRORS = """() => {
 }"""
 
 
+# Keeps what the kernel reports outside any cell: an exception in a slider's callback appears nowhere in the notebook.
+_LISTEN = """() => {
+  window.kernelReports = [];
+  window.jupyterapp.shell.currentWidget.sessionContext.iopubMessage.connect((_, message) => {
+    const { ename, evalue, name, text } = message.content;
+    if (message.header.msg_type === "error") window.kernelReports.push(`kernel: ${ename}: ${evalue}`);
+    if (message.header.msg_type === "stream" && name === "stderr") window.kernelReports.push(`kernel: ${text}`);
+  });
+}"""
+
+
 class KernelError(Exception):
     """Code sent with `LabPage.ask` raised in the notebook's kernel."""
 
@@ -188,7 +197,9 @@ class LabPage:
 
     def open(self, name: str, workspace: str = "tests") -> LabPage:
         self.page.goto(self.server.address(name, workspace))
-        return self.wait_idle()
+        self.wait_idle()
+        self.page.evaluate(_LISTEN)
+        return self
 
     def wait_idle(self, seconds: float = 60) -> LabPage:
         self.page.wait_for_function(_KERNEL_IDLE, timeout=seconds * 1000)
@@ -196,7 +207,8 @@ class LabPage:
 
     def command(self, name: str, arguments: dict | None = None) -> None:
         """Run a command of JupyterLab and wait for it."""
-        self.page.evaluate("([n, a]) => window.jupyterapp.commands.execute(n, a ?? {}).then(() => null)", [name, arguments])
+        run = "([name, given]) => window.jupyterapp.commands.execute(name, given).then(() => null)"
+        self.page.evaluate(run, [name, arguments or {}])
 
     def start_command(self, name: str) -> None:
         """Run a command of JupyterLab without waiting for it."""
@@ -208,6 +220,14 @@ class LabPage:
 
     def cell_errors(self) -> list[str]:
         return self.page.evaluate(_CELL_ERRORS)
+
+    def kernel_errors(self) -> list[str]:
+        """Errors and stderr that the kernel sent since the page was opened."""
+        return self.page.evaluate("() => window.kernelReports")
+
+    def forget_errors(self) -> None:
+        self.errors.clear()
+        self.page.evaluate("() => { window.kernelReports = []; }")
 
     def cells(self) -> int:
         return self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")

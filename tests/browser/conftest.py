@@ -1,0 +1,72 @@
+"""One JupyterLab and one browser for all tests in this folder."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.lab import LabPage, LabServer, find_browser, launched_browser, notebook_of
+
+WINDOW = {"width": 1280, "height": 900}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if find_browser() is None:
+        missing = "no Chromium or Chrome found: install one, or run `playwright install chromium`"
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with launched_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    with LabServer(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A browser page with nothing in it."""
+    context = browser.new_context(viewport=WINDOW)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def scratch(browser: Browser, server: LabServer) -> Iterator[LabPage]:
+    """The one notebook that the widget tests share, with its kernel."""
+    context = browser.new_context(viewport=WINDOW)
+    lab = LabPage(context.new_page(), server)
+    lab.open(server.add(notebook_of(""), "scratch.ipynb"), workspace="scratch")
+    lab.ask("import ipywidgets")
+    yield lab
+    context.close()
+
+
+@pytest.fixture
+def lab(scratch: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
+    """The scratch notebook, empty; at the end of the test nothing may have gone wrong in the page."""
+    scratch.clear()
+    scratch.forget_errors()
+    yield scratch
+    scratch.screenshot(request.node.name.replace("/", "-"))
+    assert scratch.errors == []
+
+
+@pytest.fixture
+def fresh_lab(page: Page, server: LabServer) -> Iterator[LabPage]:
+    """A page for a notebook with a kernel of its own, for tests that reload it or restart the kernel."""
+    lab = LabPage(page, server)
+    yield lab
+    assert lab.errors == []

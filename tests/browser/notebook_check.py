@@ -1,0 +1,86 @@
+"""What an attendee would notice in an open notebook: the check that the committed notebooks pass and broken ones do not."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from tests.browser.lab import LabPage
+
+SLIDERS = ".jp-OutputArea input[type=range]:visible:enabled, .jp-OutputArea .noUi-handle:visible"
+PATIENCE = 3  # seconds in which something has to change after a slider moved
+NOTHING_PAINTED = ("speed",)  # sliders that change no picture until something plays
+
+# A text that changes when anything painted in the notebook's outputs does: canvases, pictures, drawings, words. The
+# readouts beside sliders do not count: they change even when nothing follows them.
+_PICTURE = """() => {
+  const parts = [];
+  for (const area of document.querySelectorAll(".jp-Notebook .jp-OutputArea")) {
+    for (const canvas of area.querySelectorAll("canvas")) if (canvas.width && canvas.height) parts.push(canvas.toDataURL());
+    for (const image of area.querySelectorAll("img")) parts.push(image.src);
+    for (const drawing of area.querySelectorAll("svg")) parts.push(drawing.outerHTML);
+    const walker = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode())
+      if (!walker.currentNode.parentElement.closest("svg, style, output[data-for], .widget-readout"))
+        parts.push(walker.currentNode.data);
+  }
+  let sum = 5381;
+  for (const character of parts.join("|")) sum = (Math.imul(sum, 33) ^ character.codePointAt(0)) | 0;
+  return sum;
+}"""
+
+_LIMITS = """element => element.matches("input")
+  ? { name: element.dataset.name ?? element.name, low: +element.min, high: +element.max, now: +element.value }
+  : { name: element.closest(".widget-slider")?.innerText.trim().split("\\n")[0] ?? "slider",
+      low: +element.getAttribute("aria-valuemin"), high: +element.getAttribute("aria-valuemax"),
+      now: +element.getAttribute("aria-valuenow") }"""
+
+_UNFOLD = "cell => cell.querySelectorAll('.jp-OutputArea details').forEach(part => { part.open = true; })"
+
+
+def problems(lab: LabPage) -> list[str]:
+    """Everything wrong in the notebook on screen once all its cells have run: errors, and sliders that nothing follows."""
+    found = lab.cell_errors()
+    for index in range(lab.cells()):
+        cell = lab.cell(index)
+        if cell.locator(".jp-OutputArea").count():
+            found += [f"cell {index}: {problem}" for problem in dead_sliders(lab, cell)]
+    return found + lab.kernel_errors() + lab.errors
+
+
+def sliders(lab: LabPage) -> list[str]:
+    """Names of all the sliders that the notebook shows."""
+    names = []
+    for index in range(lab.cells()):
+        cell = lab.cell(index)
+        cell.evaluate(_UNFOLD)
+        names += [slider.evaluate(_LIMITS)["name"] for slider in cell.locator(SLIDERS).all()]
+    return names
+
+
+def dead_sliders(lab: LabPage, cell: Locator) -> list[str]:
+    """Move every slider of a cell by one step and back; returns those after which nothing painted had changed."""
+    cell.evaluate(_UNFOLD)
+    found = []
+    for slider in cell.locator(SLIDERS).all():
+        limits = slider.evaluate(_LIMITS)
+        if limits["low"] == limits["high"] or limits["name"] in NOTHING_PAINTED:
+            continue
+        there, back = ("ArrowRight", "ArrowLeft") if limits["now"] < limits["high"] else ("ArrowLeft", "ArrowRight")
+        before = lab.page.evaluate(_PICTURE)
+        slider.focus()
+        slider.press(there)
+        if not changed(lab, before):
+            found.append(f"nothing followed the slider {limits['name']!r}")
+        slider.press(back)
+        lab.wait_idle()
+    return found
+
+
+def changed(lab: LabPage, before: int, seconds: float = PATIENCE) -> bool:
+    """Wait until the notebook's pictures differ from `before`."""
+    try:
+        lab.page.wait_for_function(f"before => ({_PICTURE})() !== before", arg=before, timeout=1000 * seconds)
+    except PlaywrightTimeout:
+        return False
+    return True
