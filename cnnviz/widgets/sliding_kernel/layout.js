@@ -1,0 +1,154 @@
+// Where everything stands on the canvas: a pure function from the layer and the room to rectangles.
+// Reading order is left to right: input, kernel, products, output. All cells have one size.
+
+const LABEL = 22; // a line of 14 px text above each grid
+const GAP = 40; // between columns: room for an operator sign
+const PIXELS_ABOVE = 16; // above this many cells a side: a picture without numbers
+const ROOMS = [5, 7, 9, 12, 16, 18, 22, 28, 36, 48];
+
+export const isPicture = (layer) => Math.max(layer.height, layer.width) > PIXELS_ABOVE;
+
+/**
+ * The largest grids seen so far, rounded up: the room they need is kept, so that nothing jumps while a slider moves.
+ */
+export function growRoom(room, layer) {
+  const picture = isPicture(layer);
+  const up = (count) => (picture ? count : ROOMS.find((size) => size >= count) ?? count);
+  const needed = {
+    inRows: up(layer.rows.length), inCols: up(layer.cols.length), outRows: up(layer.outHeight), outCols: up(layer.outWidth),
+    kernel: Math.max(picture ? 1 : 5, layer.kernelHeight, layer.kernelWidth),
+  };
+  if (!room || room.picture !== picture) return { picture, ...needed };
+  const grown = { picture };
+  for (const name of Object.keys(needed)) grown[name] = Math.max(room[name], needed[name]);
+  return grown;
+}
+
+/** The input channels that the filter reads, as many as fit, starting where the reader is. */
+export function channelsOf(layer, filter, first, count) {
+  if (layer.op.endsWith("pool")) return [filter];
+  const inGroup = layer.inChannels / layer.groups;
+  const start = Math.floor(filter / (layer.filters / layer.groups)) * inGroup;
+  const shown = Math.min(inGroup, count);
+  const from = Math.min(Math.max(first, start), start + inGroup - shown);
+  return Array.from({ length: shown }, (_, i) => from + i);
+}
+
+/** Every panel as { kind, x, y, rows, cols, cell, channel }, with the canvas height that they need. */
+export function layoutScene({ layer, filter, channel, room, width, maxHeight, maxCell, strip }) {
+  const pools = layer.op.endsWith("pool");
+  const reads = pools ? 1 : layer.inChannels / layer.groups;
+  const plan = isPicture(layer)
+    ? picturePlan(layer, room, reads, width, maxHeight, pools)
+    : gridPlan(room, reads, width, maxHeight, maxCell, pools);
+  const channels = channelsOf(layer, filter, channel, plan.shown);
+  const scene = plan.picture ? placePicture(plan, layer, channels, pools) : placeGrids(plan, layer, channels, pools);
+  scene.offsetX = Math.max(0, Math.floor((width - plan.width) / 2));
+  for (const panel of scene.panels) panel.x += scene.offsetX;
+  const height = Math.max(scene.height, plan.height);
+  return { ...scene, ...plan, channels, stripTop: height + 14, height: height + (strip ? strip + 14 : 0) };
+}
+
+// ---- grids of numbers ----------------------------------------------------------------------------------------------
+
+/** One row of four columns, or kernel above products in one column: whichever gives larger cells. */
+function gridPlan(room, reads, width, maxHeight, maxCell, pools) {
+  let best;
+  for (let shown = Math.min(reads, 4); shown >= 1; shown--) {
+    for (const stacked of pools ? [false] : [false, true]) {
+      const cell = fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools);
+      if (!best || cell > best.cell + (best.shown - shown) * 8) best = { cell, shown, stacked };
+    }
+    if (best.cell >= 28) break; // all these channels fit with readable numbers
+  }
+  const { cell, shown, stacked } = best;
+  const columns = gridColumns(room, stacked, pools);
+  return {
+    cell, shown, stacked, room, picture: false,
+    width: columns.cells * cell + columns.gaps * GAP,
+    height: Math.max(shown * rowHeight(room, stacked, cell), room.outRows * cell + LABEL) + 4,
+  };
+}
+
+function gridColumns(room, stacked, pools) {
+  const middles = stacked || pools ? 1 : 2;
+  return { cells: room.inCols + middles * room.kernel + room.outCols, gaps: middles + 1 };
+}
+
+function rowHeight(room, stacked, cell) {
+  const middle = stacked ? 2 * (room.kernel * cell + LABEL) + 6 : room.kernel * cell + LABEL;
+  return Math.max(room.inRows * cell + LABEL, middle) + 6;
+}
+
+function fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools) {
+  const columns = gridColumns(room, stacked, pools);
+  let cell = Math.min(maxCell, Math.floor((width - columns.gaps * GAP) / columns.cells));
+  while (cell > 12 && Math.max(shown * rowHeight(room, stacked, cell), room.outRows * cell + LABEL) > maxHeight) cell--;
+  return Math.max(cell, 8);
+}
+
+function placeGrids(plan, layer, channels, pools) {
+  const { cell, room, stacked } = plan;
+  const panels = [];
+  const kernelX = room.inCols * cell + GAP;
+  const productsX = stacked || pools ? kernelX : kernelX + room.kernel * cell + GAP;
+  const outputX = productsX + room.kernel * cell + GAP;
+  let y = LABEL;
+  for (const channel of channels) {
+    panels.push({ kind: "input", channel, x: 0, y, rows: layer.rows.length, cols: layer.cols.length, cell });
+    const size = { channel, rows: layer.kernelHeight, cols: layer.kernelWidth, cell };
+    const belowKernel = stacked ? room.kernel * cell + LABEL + 6 : 0;
+    if (!pools) panels.push({ kind: "kernel", x: kernelX, y, ...size });
+    panels.push({ kind: "products", x: productsX, y: y + belowKernel, ...size });
+    y += rowHeight(room, stacked, cell);
+  }
+  panels.push({ kind: "output", channel: -1, x: outputX, y: LABEL, rows: layer.outHeight, cols: layer.outWidth, cell });
+  return { panels, height: y - LABEL };
+}
+
+// ---- pictures ------------------------------------------------------------------------------------------------------
+
+/** Two pictures at one scale, and between them the kernel and its products in cells large enough for numbers. */
+function picturePlan(layer, room, reads, width, maxHeight, pools) {
+  const cell = Math.max(14, Math.min(32, Math.floor(210 / room.kernel)));
+  const side = room.kernel * cell;
+  const besides = !pools && 2 * side + 16 <= 210; // kernel beside products, else above them
+  const middle = pools ? side : besides ? 2 * side + 16 : side;
+  const block = (besides || pools ? side : 2 * side + LABEL + 6) + LABEL + 6;
+  const fit = Math.min((width - middle - 2 * GAP) / (room.inCols + room.outCols), (maxHeight - LABEL) / Math.max(room.inRows, room.outRows));
+  const scale = fit >= 2 && room.inCols < 64 ? Math.floor(fit) : Math.min(fit, 3);
+  const pictures = Math.max(room.inRows, room.outRows) * scale + LABEL;
+  return {
+    picture: true, cell, scale, besides, block, room, middle,
+    shown: Math.max(1, Math.min(reads, Math.floor((Math.max(pictures, 260) + 6) / block))),
+    width: (room.inCols + room.outCols) * scale + middle + 2 * GAP,
+    height: Math.max(pictures, block) + 4,
+  };
+}
+
+function placePicture(plan, layer, channels, pools) {
+  const { cell, scale, room, besides, block } = plan;
+  const panels = [{ kind: "input", channel: channels[0], x: 0, y: LABEL, rows: layer.rows.length, cols: layer.cols.length, cell: scale }];
+  const kernelX = room.inCols * scale + GAP;
+  const side = room.kernel * cell;
+  let y = LABEL;
+  for (const channel of channels) {
+    const size = { channel, rows: layer.kernelHeight, cols: layer.kernelWidth, cell };
+    if (!pools) panels.push({ kind: "kernel", x: kernelX, y, ...size });
+    const place = pools ? { x: kernelX, y } : besides ? { x: kernelX + side + 16, y } : { x: kernelX, y: y + side + LABEL + 6 };
+    panels.push({ kind: "products", ...place, ...size });
+    y += block;
+  }
+  panels.push({ kind: "output", channel: -1, x: kernelX + plan.middle + GAP, y: LABEL, rows: layer.outHeight, cols: layer.outWidth, cell: scale });
+  return { panels, height: Math.max(y - LABEL, plan.height) };
+}
+
+/** The panel and cell under a point, or null. */
+export function hitTest(scene, x, y) {
+  for (const panel of scene.panels) {
+    const col = Math.floor((x - panel.x) / panel.cell);
+    const row = Math.floor((y - panel.y) / panel.cell);
+    if (row >= 0 && col >= 0 && row < panel.rows && col < panel.cols) return { panel, row, col };
+  }
+  return null;
+}

@@ -1,0 +1,407 @@
+// Draws a scene: grids of numbers or pictures, the window, its products, and what the pointer touches.
+// Painting reads; it never changes the state.
+import { numberText } from "../js/number.js";
+import { terms } from "../js/arithmetic.js";
+import { cellsOfTap, shownCell, weightIndex, windowsReading } from "./focus.js";
+import { extremes, largest, shadeScale } from "./palette.js";
+import { colourCanvas, mapCanvas } from "./pictures.js";
+import { paintStrip } from "./strip.js";
+
+const TITLES = { input: "input", kernel: "kernel", products: "products", output: "output" };
+
+/** view: { context, palette, scene, result, look, focus, glide, cache, fontSize }; everything is drawn anew. */
+export function paintScene(view) {
+  const { context, scene, result, look } = view;
+  const { layer } = result;
+  const cell = shownCell(result, look.position, view.focus?.kind === "output" ? view.focus : null);
+  const frame = { ...view, layer, cell, plane: layer.height * layer.width, terms: termsAt(result, cell) };
+  frame.hatching = view.palette.hatching(context);
+  frame.outputLimit = largest(result.output);
+  context.clearRect(0, 0, view.width, view.height);
+  context.lineJoin = "round";
+  for (const panel of scene.panels) {
+    paintTitle(frame, panel);
+    PAINTERS[panel.kind](frame, panel);
+  }
+  paintSigns(frame);
+  paintFocus(frame);
+  if (scene.stripHeight) paintStrip(frame);
+  return frame;
+}
+
+function termsAt(result, { i, j }) {
+  const list = terms(result.layer, result.image, result.weights, result.filter, i, j);
+  const byCell = new Map();
+  for (const term of list) byCell.set(`${term.channel},${term.drawnRow},${term.drawnCol}`, term);
+  return { list, byCell };
+}
+
+// ---- one painter a panel -------------------------------------------------------------------------------------------
+
+const PAINTERS = { input: paintInput, kernel: paintKernel, products: paintProducts, output: paintOutput };
+
+function paintInput(frame, panel) {
+  const { layer, result, look, palette, scene } = frame;
+  const { rows, cols } = layer;
+  paintPadding(frame, panel);
+  if (look.heatmap) paintReads(frame, panel);
+  else if (scene.picture) paintInputPicture(frame, panel);
+  else {
+    const shade = shadeScale(...frame.cache.imageRange(result.image));
+    const offset = panel.channel * frame.plane;
+    paintCells(frame, panel, (row, col) => {
+      const r = rows.source[row], c = cols.source[col];
+      if (r < 0 || c < 0) return null;
+      const value = result.image[offset + r * layer.width + c];
+      const tone = shade(value);
+      return [palette.grey.css[tone], palette.grey.text[tone], value];
+    });
+    paintPaddingZeros(frame, panel);
+  }
+  paintUnread(frame, panel);
+}
+
+function paintPadding(frame, panel) {
+  const { context } = frame;
+  context.fillStyle = frame.hatching;
+  context.fillRect(panel.x, panel.y, panel.cols * panel.cell, panel.rows * panel.cell);
+  context.strokeStyle = frame.palette.grid;
+  context.lineWidth = 1;
+  context.strokeRect(panel.x + 0.5, panel.y + 0.5, panel.cols * panel.cell - 1, panel.rows * panel.cell - 1);
+}
+
+/** Padding is drawn as what it is: zeros (a max pool has none: its padding never wins). */
+function paintPaddingZeros(frame, panel) {
+  const { layer, palette } = frame;
+  if (layer.op === "max_pool") return;
+  paintCells(frame, panel, (row, col) => (layer.rows.source[row] < 0 || layer.cols.source[col] < 0 ? [null, palette.faint, 0] : null));
+}
+
+/** The part of the drawn input that holds the picture itself; a stretched (transposed) one is drawn cell by cell. */
+function paintInputPicture(frame, panel) {
+  const { context, layer, result, cache, palette } = frame;
+  const range = cache.imageRange(result.image);
+  const colour = layer.inChannels === 3 && layer.groups === 1;
+  const offset = panel.channel * frame.plane;
+  const paint = () => colour
+    ? colourCanvas(result.image, layer.height, layer.width, ...range)
+    : mapCanvas(result.image, offset, layer.height, layer.width, palette.photo, ...range);
+  const picture = cache.picture(result.image, colour ? -1 : panel.channel, paint);
+  context.imageSmoothingEnabled = panel.cell < 1;
+  if (layer.op === "transposed") return stretchPicture(frame, panel, picture);
+  const { x, y } = corner(panel, layer.rows.before, layer.cols.before);
+  context.drawImage(picture, x, y, layer.width * panel.cell, layer.height * panel.cell);
+}
+
+function stretchPicture({ context, layer }, panel, picture) {
+  layer.rows.source.forEach((r, row) => layer.cols.source.forEach((c, col) => {
+    const at = corner(panel, row, col);
+    if (r >= 0 && c >= 0) context.drawImage(picture, c, r, 1, 1, at.x, at.y, panel.cell, panel.cell);
+  }));
+}
+
+/** How often each pixel is read: the product of the two axes, since windows separate by axis. */
+function paintReads(frame, panel) {
+  const { context, layer, palette, scene, cache } = frame;
+  const most = largest(layer.rows.reads) * largest(layer.cols.reads);
+  const reads = (r, c) => layer.rows.reads[r] * layer.cols.reads[c];
+  if (scene.picture) {
+    const counts = Float64Array.from({ length: frame.plane }, (_, at) => reads(Math.floor(at / layer.width), at % layer.width));
+    cache.counts = mapCanvas(counts, 0, layer.height, layer.width, palette.counts, 0, most, cache.counts);
+    if (layer.op === "transposed") return stretchPicture(frame, panel, cache.counts);
+    const { x, y } = corner(panel, layer.rows.before, layer.cols.before);
+    return context.drawImage(cache.counts, x, y, layer.width * panel.cell, layer.height * panel.cell);
+  }
+  const shade = shadeScale(0, most);
+  return paintCells(frame, panel, (row, col) => {
+    const r = layer.rows.source[row], c = layer.cols.source[col];
+    if (r < 0 || c < 0) return null;
+    const tone = shade(reads(r, c));
+    return [palette.counts.css[tone], palette.counts.text[tone], reads(r, c)];
+  });
+}
+
+/** Rows and columns that no window reads are crossed out. */
+function paintUnread({ context, layer, palette }, panel) {
+  context.strokeStyle = palette.mark;
+  context.lineWidth = Math.max(1.5, panel.cell / 14);
+  context.beginPath();
+  const { rows, cols } = layer;
+  for (const [axis, cross] of [[rows, cols], [cols, rows]]) {
+    for (const index of axis.unread) {
+      const drawn = (axis.source.indexOf(index) + 0.5) * panel.cell;
+      const end = cross.length * panel.cell;
+      if (axis === rows) line(context, panel.x, panel.y + drawn, panel.x + end, panel.y + drawn);
+      else line(context, panel.x + drawn, panel.y, panel.x + drawn, panel.y + end);
+    }
+  }
+  context.stroke();
+}
+
+function paintKernel(frame, panel) {
+  const { layer, result, palette } = frame;
+  const limit = frame.cache.limit(result.weights);
+  const shade = shadeScale(-limit, limit);
+  paintCells(frame, panel, (row, col) => {
+    const value = result.weights[weightIndex(layer, result.filter, panel.channel, row, col)];
+    const tone = shade(value);
+    return [palette.signed.css[tone], palette.signed.text[tone], value];
+  });
+  outline(frame, panel, 0, 0, panel.rows, panel.cols, palette.grid, 1);
+}
+
+/** The patch under the window times the kernel; for a pool the patch itself. */
+function paintProducts(frame, panel) {
+  const { layer, look, palette, cell, terms: { list, byCell } } = frame;
+  const pools = layer.op.endsWith("pool");
+  const product = (term) => (pools ? term.value : term.value * term.weight);
+  const limit = largest(list.map(product));
+  const shade = shadeScale(-limit, limit);
+  const winner = layer.op === "max_pool" ? list.reduce((best, term) => (best && best.value >= term.value ? best : term), null) : null;
+  paintPadding(frame, panel);
+  if (look.reveal >= 1) {
+    paintCells(frame, panel, (row, col) => {
+      const drawn = `${panel.channel},${cell.i * layer.rows.step + row * layer.rows.dilation},${cell.j * layer.cols.step + col * layer.cols.dilation}`;
+      const term = byCell.get(drawn);
+      if (!term) return null;
+      const tone = shade(product(term));
+      return [palette.signed.css[tone], palette.signed.text[tone], product(term), term === winner];
+    });
+  }
+  outline(frame, panel, 0, 0, panel.rows, panel.cols, palette.window, 3);
+}
+
+function paintOutput(frame, panel) {
+  const { context, layer, result, look, scene } = frame;
+  if (look.predict === "shape") return paintUnknown(frame, panel);
+  if (look.reveal >= 3) {
+    if (scene.picture) paintOutputPicture(frame, panel);
+    else paintOutputCells(frame, panel);
+  }
+  outline(frame, panel, 0, 0, panel.rows, panel.cols, frame.palette.grid, 1);
+  const { i, j } = frame.glide ?? frame.cell;
+  const thick = scene.picture ? 2 : 3;
+  if (scene.picture && panel.cell < 6) return ring(context, panel, i, j, frame.palette.window);
+  outline(frame, panel, i, j, 1, 1, frame.palette.window, thick);
+}
+
+function paintOutputCells(frame, panel) {
+  const { layer, result, look, palette } = frame;
+  const offset = result.filters.indexOf(result.filter) * result.cells;
+  const shade = shadeScale(-frame.outputLimit, frame.outputLimit);
+  const last = look.fill ? look.position : result.cells;
+  paintCells(frame, panel, (row, col) => {
+    const at = row * layer.outWidth + col;
+    if (at > last) return null;
+    const value = result.output[offset + at];
+    const tone = shade(value);
+    const hidden = look.predict === "cell" && row === frame.cell.i && col === frame.cell.j;
+    return hidden ? [palette.paper, palette.ink, "?"] : [palette.signed.css[tone], palette.signed.text[tone], value];
+  });
+}
+
+function paintOutputPicture(frame, panel) {
+  const { context, layer, result, look, cache, palette } = frame;
+  const step = result.step;
+  const rows = Math.ceil(layer.outHeight / step), cols = Math.ceil(layer.outWidth / step);
+  const canvas = cache.output(result, rows, cols, () => {
+    const pools = layer.op.endsWith("pool");
+    const offset = result.filters.indexOf(result.filter) * rows * cols;
+    if (pools && layer.filters === 3) return colourCanvas(result.output, rows, cols, ...cache.imageRange(result.image), cache.canvas);
+    const range = pools ? cache.imageRange(result.image) : [-frame.outputLimit, frame.outputLimit];
+    return mapCanvas(result.output, offset, rows, cols, pools ? palette.photo : palette.signed, ...range, cache.canvas);
+  });
+  context.imageSmoothingEnabled = step > 1 || panel.cell < 1;
+  const shown = look.fill ? (Math.floor(look.position / layer.outWidth) + 1) / layer.outHeight : 1;
+  context.drawImage(canvas, 0, 0, cols, rows * shown, panel.x, panel.y, panel.cols * panel.cell, panel.rows * panel.cell * shown);
+}
+
+function paintUnknown(frame, panel) {
+  const { context, palette } = frame;
+  context.fillStyle = palette.ink;
+  context.font = `bold ${3 * frame.fontSize}px ${palette.font}`;
+  context.textAlign = "left";
+  context.textBaseline = "top";
+  context.fillText("?  ×  ?", panel.x + 8, panel.y + 12);
+}
+
+// ---- cells, lines and words ----------------------------------------------------------------------------------------
+
+/** Fills every cell for which `cellAt(row, col)` gives [fill, text colour, value, strong]; null leaves it as it is. */
+function paintCells(frame, panel, cellAt) {
+  const { context, scene } = frame;
+  const { x, y, cell } = panel;
+  const font = Math.max(14, Math.min(0.44 * cell, 34));
+  const chars = cell >= 18 ? Math.floor((cell - 3) / (0.57 * font)) : 0;
+  context.font = `${font}px ${frame.palette.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  const inset = scene.picture && cell < 8 ? 0 : 1;
+  for (let row = 0; row < panel.rows; row++) {
+    for (let col = 0; col < panel.cols; col++) {
+      const content = cellAt(row, col);
+      if (!content) continue;
+      const [fill, ink, value, strong] = content;
+      const left = x + col * cell, top = y + row * cell;
+      if (fill) {
+        context.fillStyle = fill;
+        context.fillRect(left, top, cell - inset, cell - inset);
+      }
+      if (strong) ring(context, panel, row, col, frame.palette.window);
+      if (chars < 1 || value === undefined) continue;
+      context.fillStyle = ink;
+      context.fillText(typeof value === "string" ? value : fittingText(value, chars), left + (cell - inset) / 2, top + (cell - inset) / 2 + 1);
+    }
+  }
+}
+
+const texts = new Map();
+
+/** The number in at most so many characters: fewer digits where there is little room (the exact one is under the picture). */
+export function fittingText(value, chars) {
+  const key = value * 64 + chars;
+  let text = texts.get(key);
+  if (text !== undefined) return text;
+  text = numberText(value);
+  for (let digits = 3; text.length > chars && digits >= 1; digits--) {
+    text = numberText(Number(value.toPrecision(digits))).replace(/^(−?)0\./, "$1.");
+  }
+  if (text.length > chars) text = "…";
+  if (texts.size > 5000) texts.clear();
+  texts.set(key, text);
+  return text;
+}
+
+function paintTitle(frame, panel) {
+  const { context, palette, layer, result, scene } = frame;
+  const first = panel.kind === "output" || panel.channel === scene.channels[0];
+  const several = scene.channels.length > 1 || layer.inChannels > 1;
+  let title = TITLES[panel.kind];
+  if (panel.kind === "input" && frame.look.heatmap) title = "times read";
+  if (panel.kind === "kernel" && layer.flipped) title = "kernel, flipped";
+  if (panel.kind === "products" && layer.op.endsWith("pool")) title = "under the window";
+  const colour = scene.picture && panel.kind === "input" && layer.inChannels === 3 && layer.groups === 1;
+  if (several && panel.kind !== "output" && !colour) title = first && panel.kind !== "products" ? `${title}, channel ${panel.channel}` : `channel ${panel.channel}`;
+  if (panel.kind === "output" && layer.filters > 1) title = `output, filter ${result.filter}`;
+  context.fillStyle = palette.ink;
+  context.font = `${frame.fontSize}px ${palette.font}`;
+  context.textAlign = "left";
+  context.textBaseline = "alphabetic";
+  context.fillText(title, panel.x, panel.y - 7);
+}
+
+/** The operators between the columns: input ∗ kernel = products → sum. */
+function paintSigns(frame) {
+  const { context, scene, palette } = frame;
+  const size = Math.max(20, frame.fontSize * 1.3);
+  context.fillStyle = palette.faint;
+  context.font = `${size}px ${palette.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  const column = (kind) => scene.panels.find((panel) => panel.kind === kind);
+  const between = (panel, sign) => panel && context.fillText(sign, panel.x - 20, panel.y + 0.5 * Math.min(panel.rows * panel.cell, 120));
+  between(column("kernel"), "∗");
+  const products = column("products");
+  if (products && !scene.stacked && !scene.picture) between(products, column("kernel") ? "=" : "→");
+  between(column("output"), frame.layer.op === "max_pool" ? "max" : frame.layer.op === "avg_pool" ? "mean" : "Σ");
+}
+
+function corner(panel, row, col) {
+  return { x: panel.x + col * panel.cell, y: panel.y + row * panel.cell };
+}
+
+function line(context, x0, y0, x1, y1) {
+  context.moveTo(x0, y0);
+  context.lineTo(x1, y1);
+}
+
+function outline({ context }, panel, row, col, rows, cols, colour, thick) {
+  const { x, y } = corner(panel, row, col);
+  context.strokeStyle = colour;
+  context.lineWidth = thick;
+  context.strokeRect(x, y, cols * panel.cell - 1, rows * panel.cell - 1);
+}
+
+/** A mark around a cell that may be only a pixel wide. */
+function ring(context, panel, row, col, colour) {
+  const { x, y } = corner(panel, row, col);
+  const reach = Math.max(panel.cell, 7);
+  context.strokeStyle = colour;
+  context.lineWidth = 2;
+  context.strokeRect(x + (panel.cell - reach) / 2, y + (panel.cell - reach) / 2, reach - 1, reach - 1);
+}
+
+// ---- window and pointer --------------------------------------------------------------------------------------------
+
+function paintFocus(frame) {
+  const { scene, focus, layer, palette } = frame;
+  for (const panel of scene.panels) {
+    if (panel.kind === "input") {
+      if (focus?.kind === "weight") markCells(frame, panel, cellsOfTap(layer.rows, focus.row), cellsOfTap(layer.cols, focus.col));
+      else paintWindow(frame, panel);
+    }
+    if (panel.kind === "input" && focus?.kind === "input") outline(frame, panel, focus.row, focus.col, 1, 1, palette.mark, 3);
+    if (panel.kind === "kernel" && focus?.kind === "weight") outline(frame, panel, focus.row, focus.col, 1, 1, palette.mark, 3);
+    if (panel.kind === "output" && focus?.kind === "input" && frame.look.predict !== "shape") {
+      markCells(frame, panel, windowsReading(layer.rows, focus.row), windowsReading(layer.cols, focus.col));
+    }
+  }
+}
+
+/** The window where it stands: every cell that it reads tinted, its frame around them. */
+function paintWindow(frame, panel) {
+  const { context, layer, palette } = frame;
+  const { i, j } = frame.glide ?? frame.cell;
+  const { rows, cols } = layer;
+  const row = i * rows.step, col = j * cols.step;
+  if (panel.cell >= 8) {
+    context.fillStyle = palette.tint;
+    for (let a = 0; a < rows.kernel; a++) {
+      for (let b = 0; b < cols.kernel; b++) {
+        const { x, y } = corner(panel, row + a * rows.dilation, col + b * cols.dilation);
+        context.fillRect(x, y, panel.cell - 1, panel.cell - 1);
+      }
+    }
+  }
+  const high = (rows.kernel - 1) * rows.dilation + 1, wide = (cols.kernel - 1) * cols.dilation + 1;
+  outline(frame, panel, row, col, high, wide, palette.window, 3);
+}
+
+function markCells(frame, panel, rows, cols) {
+  const small = panel.cell < 6;
+  for (const row of rows) {
+    for (const col of cols) {
+      if (small) ring(frame.context, panel, row, col, frame.palette.mark);
+      else outline(frame, panel, row, col, 1, 1, frame.palette.mark, 2.5);
+    }
+  }
+}
+
+/** Things worth remembering between frames: pictures, ranges and largest weights. */
+export function openCache() {
+  const cache = { pictures: new Map() };
+  let image, range, weights, limit, drawn;
+  cache.imageRange = (values) => {
+    if (values !== image) {
+      [image, range] = [values, extremes(values)];
+      cache.pictures.clear();
+    }
+    return range;
+  };
+  cache.picture = (values, channel, paint) => {
+    if (!cache.pictures.has(channel)) cache.pictures.set(channel, paint());
+    return cache.pictures.get(channel);
+  };
+  cache.limit = (values) => {
+    if (values !== weights) [weights, limit] = [values, largest(values)];
+    return limit;
+  };
+  cache.output = (result, rows, cols, paint) => {
+    if (result !== drawn) [drawn, cache.canvas] = [result, paint()];
+    return cache.canvas;
+  };
+  cache.clear = () => {
+    image = weights = drawn = undefined;
+  };
+  return cache;
+}

@@ -1,0 +1,59 @@
+// The words around the picture: the sum of the current cell, the size formula, and what a screen reader hears.
+import { outputShape, sizeFormula } from "../js/geometry.js";
+import { explain } from "../js/arithmetic.js";
+import { numberText } from "../js/number.js";
+
+const MOST_TERMS = 27; // three channels of 3x3: longer sums are told by channel
+
+/** `3·0 + 3·1 + ... = 12`, or the subtotals of the channels where that would be too long to read. */
+export function sumText({ result, terms, cell }) {
+  const { layer, bias, filter, relu } = result;
+  const own = Array.isArray(bias) ? bias[filter] : bias;
+  const text = terms.length <= MOST_TERMS || layer.op.endsWith("pool") ? explain(layer, terms, own) : channelSums(terms, own);
+  const place = `output (${cell.i}, ${cell.j}):  `;
+  if (!relu) return place + text;
+  const value = terms.reduce((sum, term) => sum + term.value * term.weight, own ?? 0);
+  return `${place}${text},  ReLU: ${numberText(Math.max(0, value))}`;
+}
+
+function channelSums(terms, bias) {
+  const sums = new Map();
+  for (const { channel, value, weight } of terms) sums.set(channel, (sums.get(channel) ?? 0) + value * weight);
+  const parts = [...sums.values()];
+  const total = parts.reduce((sum, part) => sum + part, bias);
+  const products = `${terms.length} products`;
+  if (parts.length === 1 || parts.length > 8) return `${products}${bias ? ` + ${numberText(bias)}` : ""} = ${numberText(total)}`;
+  const words = parts.map(numberText).join(" + ") + (bias ? ` + ${numberText(bias)}` : "");
+  return `${products}, a subtotal for each channel: ${words} = ${numberText(total)}`;
+}
+
+/** The formula with its numbers, once when height and width agree, and what no window reads. */
+export function formulaText(layer) {
+  const [rows, cols] = [sizeFormula(layer, "rows"), sizeFormula(layer, "cols")];
+  const formula = rows === cols ? `output size: ${rows}` : `height: ${rows}     width: ${cols}`;
+  return [formula, ...unreadText(layer)].join(".  ");
+}
+
+function unreadText({ rows, cols }) {
+  const say = (name, unread) => (unread.length === 1 ? `${name} ${unread[0]} is never read` : `${name}s ${listed(unread)} are never read`);
+  return [["row", rows.unread], ["column", cols.unread]].filter(([, unread]) => unread.length).map(([name, unread]) => say(name, unread));
+}
+
+const listed = (numbers) => (numbers.length > 6 ? `${numbers.slice(0, 6).join(", ")}, ...` : numbers.join(", "));
+
+export function layerText({ layer }) {
+  const shape = (...sizes) => sizes.join("x");
+  return `${layer.op} ${shape(layer.inChannels, layer.height, layer.width)} -> ${shape(...outputShape(layer))}`;
+}
+
+/** The shown output map in words, when it is small enough to be heard. */
+export function outputText(result) {
+  const { layer, output, filters, filter, step } = result;
+  if (result.cells > 400 || step > 1) return layerText(result);
+  const start = filters.indexOf(filter) * result.cells;
+  const rows = Array.from({ length: layer.outHeight }, (_, i) => {
+    const row = output.subarray(start + i * layer.outWidth, start + (i + 1) * layer.outWidth);
+    return Array.from(row, numberText).join(" ");
+  });
+  return `${layerText(result)}; filter ${filter}: ${rows.join(" / ")}`;
+}

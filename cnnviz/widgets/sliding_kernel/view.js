@@ -1,0 +1,331 @@
+// The view of a SlidingKernel: one canvas, its controls, and the frame loop. Sums are done here in the browser, so that a
+// slider is answered within one frame whatever the kernel is doing.
+import { formatCode, parseCode } from "../js/code.js";
+import { buildControls, buildLists } from "./controls.js";
+import { element, listen, setText } from "./dom.js";
+import { describeFocus } from "./focus.js";
+import { listenToKeys } from "./keys.js";
+import { growRoom, isPicture, layoutScene } from "./layout.js";
+import { openCache, paintScene } from "./paint.js";
+import { Palette } from "./palette.js";
+import { listenToPointer } from "./pointer.js";
+import { buildPredict } from "./predict.js";
+import { formulaText, layerText, outputText, sumText } from "./readout.js";
+import { openSession } from "./session.js";
+import { STRIP_HEIGHT, stripBoxes } from "./strip.js";
+
+const GLIDE_MS = 120;
+const STALE = "The Python kernel behind this has stopped. The picture still works here; run the cell again to connect it.";
+
+class View {
+  constructor(session, el) {
+    this.session = session;
+    this.boxes = [];
+    this.channel = 0;
+    this.cache = openCache();
+    this.notice = { text: "", error: false };
+    this.build(el);
+    this.palette = new Palette(this.root);
+    this.listen();
+    this.redraw();
+  }
+
+  get focus() {
+    return this.hover ?? this.pinned;
+  }
+
+  get look() {
+    return this.state;
+  }
+
+  // ---- the page --------------------------------------------------------------------------------------------------
+
+  build(el) {
+    const { session } = this;
+    this.root = element("div", { class: "cnnviz-sk", tabindex: "0", role: "group", "aria-label": "sliding kernel", "data-lm-suppress-shortcuts": "true" });
+    this.canvas = element("canvas", { class: "sk-scene", role: "img" });
+    this.context = this.canvas.getContext("2d");
+    this.controls = buildControls(this);
+    this.lists = buildLists(session);
+    this.predict = buildPredict(this);
+    this.sum = element("div", { class: "sk-sum", "aria-live": "polite" });
+    this.formula = element("div", { class: "sk-formula" });
+    this.status = element("div", { class: "sk-status" });
+    this.message = element("div", { class: "sk-message", role: "alert" });
+    this.description = element("div", { class: "sk-description", role: "status" });
+    this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, this.formula, this.status, this.message,
+      this.predict.row, this.buildPlayer(), this.controls.main, this.controls.switches, this.buildCode(), this.buildRare(), this.description);
+    el.append(this.root);
+    this.root.locate = (...place) => this.locate(...place);
+  }
+
+  button(action, words, title, onclick) {
+    return element("button", { type: "button", "data-action": action, title, "aria-label": title, onclick }, words);
+  }
+
+  buildBar() {
+    const { session } = this;
+    this.levels = [1, 2, 3].map((level) => element("button", {
+      type: "button", "data-level": level, title: ["kernel and picture", "size, stride, padding, dilation", "channels and groups"][level - 1], onclick: () => session.set({ level }),
+    }, String(level)));
+    return element("div", { class: "sk-row sk-bar" }, ...this.lists.nodes, this.predict.list, element("span", { class: "sk-space" }),
+      element("span", { class: "sk-levels", role: "group", "aria-label": "level" }, "level ", ...this.levels),
+      this.button("undo", "↶", "undo", () => session.undo()), this.button("reset", "⟲", "reset", () => this.reset()),
+      this.button("stage", "⛶", "full screen", () => this.toggleStage()));
+  }
+
+  buildPlayer() {
+    const { session } = this;
+    const step = (by) => () => {
+      const { cells } = session.current();
+      session.set({ position: (session.get("position") + by + cells) % cells, playing: false });
+    };
+    this.scrub = element("input", { type: "range", min: 0, "data-name": "position", "aria-label": "output cell", oninput: () => session.set({ position: Number(this.scrub.value) }) });
+    this.place = element("output", { "data-for": "position" });
+    this.play = this.button("play", "▶", "play", () => session.set({ playing: !session.get("playing") }));
+    this.reveal = this.button("reveal", "Reveal", "show products, sum and output one after the other", () => session.set({ reveal: (session.get("reveal") + 1) % 4 }));
+    return element("div", { class: "sk-row sk-player" }, this.play, this.button("back", "◀|", "one cell back", step(-1)), this.button("step", "|▶", "one cell on", step(1)), this.scrub, this.place, this.reveal);
+  }
+
+  buildCode() {
+    const { session } = this;
+    this.code = element("input", { type: "text", class: "sk-code", "data-name": "code", spellcheck: "false", "aria-label": "the layer in PyTorch", onchange: () => this.pasteCode() });
+    this.copy = this.button("copy", "Copy", "copy the PyTorch line", () => this.copyText(formatCode(session.state()), "code"));
+    return (this.codeRow = element("div", { class: "sk-row" }, this.code, this.copy));
+  }
+
+  buildRare() {
+    const { session } = this;
+    this.shared = element("input", { type: "text", class: "sk-code", "data-name": "state", spellcheck: "false", "aria-label": "this state as a short string", onchange: () => session.open(this.shared.value.trim()) });
+    const words = "Paste a state here to open it; Shift+1 to 9 keeps this one under a key, 1 to 9 opens it.";
+    this.rare = element("details", { class: "sk-rare" }, element("summary", {}, "More: bias, rotation, speed, share"), this.controls.rare,
+      element("div", { class: "sk-row" }, this.shared, this.button("share", "Copy", "copy this state as a short string", () => this.copyText(session.share(), "state"))), element("div", { class: "sk-hint" }, words));
+    listen(this.rare, "toggle", () => this.redraw());
+    return this.rare;
+  }
+
+  // ---- events ----------------------------------------------------------------------------------------------------
+
+  listen() {
+    const changed = () => {
+      if (!this.notice.keep) this.notice = { text: "", error: false };
+      this.notice.keep = false;
+      this.redraw();
+    };
+    this.unsubscribe = this.session.subscribe(changed);
+    listenToPointer(this);
+    listenToKeys(this);
+    this.root.addEventListener("cnnviz-error", (event) => this.fail(event.detail));
+    listen(this.root, "fullscreenchange", () => this.staged(document.fullscreenElement === this.root));
+    this.resized = new ResizeObserver(() => this.redraw());
+    this.resized.observe(this.root);
+    this.themed = new MutationObserver(() => this.retheme());
+    this.themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.onDark = () => this.retheme();
+    this.dark.addEventListener("change", this.onDark);
+  }
+
+  close() {
+    this.closed = true;
+    this.unsubscribe();
+    this.resized.disconnect();
+    this.themed.disconnect();
+    this.dark.removeEventListener("change", this.onDark);
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.speaking);
+  }
+
+  retheme() {
+    this.palette.refresh();
+    this.cache.clear();
+    this.redraw();
+  }
+
+  pasteCode() {
+    const changes = parseCode(this.code.value);
+    this.session.try(changes);
+    this.session.set(changes);
+  }
+
+  async copyText(text, field) {
+    const input = field === "code" ? this.code : this.shared;
+    input.value = text;
+    input.select();
+    await navigator.clipboard?.writeText(text).catch(() => {}); // without permission the text is selected: Ctrl+C works
+    this.say(`copied: ${text}`);
+  }
+
+  reset() {
+    this.pinned = this.hover = this.room = null;
+    this.session.reset();
+  }
+
+  letGo() {
+    this.pinned = this.hover = null;
+    if (this.root.classList.contains("sk-staged")) this.toggleStage();
+    this.redraw();
+  }
+
+  toggleStage() {
+    const on = !this.root.classList.contains("sk-staged");
+    this.staged(on);
+    if (on) this.root.requestFullscreen?.().catch(() => {}); // refused (an embedded page): the overlay stays
+    else if (document.fullscreenElement) document.exitFullscreen();
+  }
+
+  staged(on) {
+    this.root.classList.toggle("sk-staged", on);
+    this.room = null;
+    this.redraw();
+  }
+
+  say(text) {
+    this.notice = { text, error: false, keep: true };
+    this.redraw();
+    this.notice.keep = false;
+  }
+
+  fail(error) {
+    this.notice = { text: error?.message ?? String(error), error: true };
+    if (error?.name !== "LayerError") console.warn(error);
+    this.drawMessage();
+  }
+
+  // ---- drawing ---------------------------------------------------------------------------------------------------
+
+  redraw() {
+    if (this.frame || this.closed) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      try {
+        this.draw();
+      } catch (error) {
+        this.fail(error);
+      }
+    });
+  }
+
+  draw() {
+    const start = performance.now();
+    this.result = this.session.current();
+    if (!this.session.error) this.state = this.session.state();
+    this.arrange();
+    const painted = paintScene({ ...this, focus: this.focus, look: this.look, glide: this.gliding(start) });
+    this.words(painted);
+    this.controls.update(this.result, this.state);
+    this.lists.update(this.result, this.state);
+    this.predict.update(this.state);
+    const detail = { work: performance.now() - start, coarse: this.result.step > 1 };
+    this.root.dispatchEvent(new CustomEvent("cnnviz-painted", { detail }));
+    if (this.glide) this.redraw();
+  }
+
+  /** Size and layout for this frame; the canvas is only resized when it must be, so that no frame is blank. */
+  arrange() {
+    const stage = this.root.classList.contains("sk-staged");
+    const { layer, filter, filters } = this.result;
+    this.fontSize = stage ? 28 : 14;
+    this.width = Math.max(280, this.canvas.parentElement.clientWidth);
+    this.room = growRoom(this.room, layer);
+    const strip = this.state.level >= 3 ? STRIP_HEIGHT : 0;
+    const maxHeight = stage ? Math.max(300, window.innerHeight - 330 - strip) : isPicture(layer) ? 420 : 520;
+    const fontRoom = stage ? 120 : 46;
+    this.scene = layoutScene({ layer, filter, channel: this.channel, room: this.room, width: this.width, maxHeight, maxCell: fontRoom, strip });
+    this.scene.stripHeight = strip;
+    this.boxes = strip ? stripBoxes(this.scene, layer, filters, this.width) : [];
+    this.fitCanvas(this.width, Math.ceil(this.scene.height) + 8);
+  }
+
+  fitCanvas(width, height) {
+    const scale = window.devicePixelRatio || 1;
+    const { canvas } = this;
+    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
+      canvas.width = Math.round(width * scale);
+      canvas.height = Math.round(height * scale);
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    this.height = height;
+    this.context.setTransform(scale, 0, 0, scale, 0, 0);
+  }
+
+  /** Between two cells the window glides, unless the reader asked for less motion or the pointer leads it. */
+  gliding(now) {
+    const { layer, cells } = this.result;
+    const position = Math.min(this.state.position, cells - 1);
+    const target = { i: Math.floor(position / layer.outWidth), j: position % layer.outWidth };
+    const moved = this.lastCell && this.lastLayer === layer && (this.lastCell.i !== target.i || this.lastCell.j !== target.j);
+    const still = this.focus || this.state.speed > 6 || isPicture(layer) || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (moved && !still) this.glide = { from: this.lastCell, start: now };
+    [this.lastCell, this.lastLayer] = [target, layer];
+    const share = this.glide ? (now - this.glide.start) / GLIDE_MS : 1;
+    if (still || share >= 1) return (this.glide = null);
+    const { from } = this.glide;
+    return { i: from.i + (target.i - from.i) * share, j: from.j + (target.j - from.j) * share };
+  }
+
+  words({ terms, cell }) {
+    const { result, state } = this;
+    const { layer } = result;
+    const hidden = state.reveal < 2 || state.predict;
+    setText(this.sum, hidden ? "…" : sumText({ result, terms: terms.list, cell }));
+    setText(this.formula, state.predict === "shape" ? "…" : formulaText(layer));
+    this.formula.hidden = state.level < 2;
+    setText(this.status, describeFocus(result, this.focus));
+    this.root.layerText = layerText(result);
+    this.root.classList.toggle("sk-stale", this.session.stale);
+    this.drawMessage();
+    this.drawPlayer();
+    if (document.activeElement !== this.code) this.code.value = formatCode(state);
+    if (this.rare.open && document.activeElement !== this.shared) this.shared.value = this.session.share();
+    this.codeRow.hidden = state.level < 2;
+    this.levels.forEach((button, at) => button.setAttribute("aria-pressed", String(at + 1 === state.level)));
+    clearTimeout(this.speaking);
+    this.speaking = setTimeout(() => this.describe(), 250);
+  }
+
+  drawMessage() {
+    const { error, stale } = this.session;
+    const notice = error ? { text: error, error: true } : this.notice.text ? this.notice : { text: stale ? STALE : "", error: stale };
+    setText(this.message, notice.text);
+    this.message.classList.toggle("sk-error", notice.error);
+  }
+
+  drawPlayer() {
+    const { result: { layer, cells }, state } = this;
+    const position = Math.min(state.position, cells - 1);
+    if (this.scrub.max !== String(cells - 1)) this.scrub.max = cells - 1;
+    if (this.scrub.value !== String(position)) this.scrub.value = position;
+    setText(this.place, state.predict === "shape" ? "" : `row ${Math.floor(position / layer.outWidth)}, column ${position % layer.outWidth}`);
+    setText(this.play, state.playing ? "❚❚" : "▶");
+    setText(this.reveal, ["Reveal products", "Reveal sum", "Reveal output", "Hide"][state.reveal]);
+  }
+
+  describe() {
+    const text = this.state.predict === "shape" || this.state.reveal < 3 ? "the output is hidden" : outputText(this.result);
+    setText(this.description, text);
+    this.canvas.setAttribute("aria-label", text);
+  }
+
+  /** Where a cell stands on the screen, for tests and for anyone who wants to point at it. */
+  locate(kind, row, col, channel) {
+    const panel = this.scene.panels.find((one) => one.kind === kind && (channel === undefined || one.channel === channel));
+    const box = this.canvas.getBoundingClientRect();
+    return panel && { x: box.left + panel.x + (col + 0.5) * panel.cell, y: box.top + panel.y + (row + 0.5) * panel.cell };
+  }
+}
+
+export default () => {
+  let session;
+  return {
+    initialize({ model }) {
+      session = openSession(model);
+      return () => session.stop();
+    },
+    render({ el }) {
+      const view = new View(session, el);
+      return () => view.close();
+    },
+  };
+};
