@@ -127,7 +127,7 @@ def changed(state: Mapping[str, Any], changes: Mapping[str, Any]) -> State:
 
 
 def settled(state: Mapping[str, Any]) -> State:
-    """Return the settings with what follows from the layer (a pool's filters, a position that exists), or refuse them."""
+    """Return the settings with what follows from the layer (a pool's filters, a real position), or refuse them."""
     layer = layer_of(state)
     filters, height, width = layer.output_shape
     new = {**state, "filters": filters, "groups": layer.groups}
