@@ -206,12 +206,12 @@ def number_text(x: float) -> str:
     sign = "−" if x < 0 else ""
     if not isfinite(x):
         return f"{sign}∞"
-    exact = _TWELVE.create_decimal(abs(x))  # 2.9999999999999996 is 3; the last bits differ between languages
+    exact = float(_TWELVE.create_decimal(Decimal(abs(x))))  # 2.9999999999999996 is 3: last bits differ between languages
     if exact == 0:
         return "0"
-    if exact == exact.to_integral_value() and exact < 10**6:
+    if exact.is_integer() and exact < 10**6:
         return f"{sign}{int(exact)}"
-    rounded = _FOUR.create_decimal(Decimal(repr(float(exact))))
+    rounded = _FOUR.create_decimal(Decimal(exact))  # ties go up, as in JavaScript
     exponent = rounded.adjusted()
     if -4 <= exponent < 6:
         text = f"{rounded:f}"
