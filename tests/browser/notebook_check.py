@@ -1,4 +1,4 @@
-"""What an attendee would notice in an open notebook: the check that the committed notebooks pass and broken ones do not."""
+"""What an attendee would notice in an open notebook: the check that good notebooks pass and broken ones do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTHING_PAINTED = ("speed",)  # sliders that change no picture until something p
 _PICTURE = """() => {
   const parts = [];
   for (const area of document.querySelectorAll(".jp-Notebook .jp-OutputArea")) {
-    for (const canvas of area.querySelectorAll("canvas")) if (canvas.width && canvas.height) parts.push(canvas.toDataURL());
+    for (const canvas of area.querySelectorAll("canvas")) if (canvas.width) parts.push(canvas.toDataURL());
     for (const image of area.querySelectorAll("img")) parts.push(image.src);
     for (const drawing of area.querySelectorAll("svg")) parts.push(drawing.outerHTML);
     const walker = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
@@ -39,7 +39,7 @@ _UNFOLD = "cell => cell.querySelectorAll('.jp-OutputArea details').forEach(part 
 
 
 def problems(lab: LabPage) -> list[str]:
-    """Everything wrong in the notebook on screen once all its cells have run: errors, and sliders that nothing follows."""
+    """Everything wrong in the notebook on screen once its cells have run: errors, and sliders that nothing follows."""
     found = lab.cell_errors()
     for index in range(lab.cells()):
         cell = lab.cell(index)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.lab import LabPage, notebook_of
+from tests.browser.lab import LabPage
 from tests.browser.notebook_check import problems, sliders
 from tests.test_notebooks import NOTEBOOKS
 

@@ -1,0 +1,80 @@
+"""Time and size of the exported page and animation, against matplotlib's own writers of an equivalent one."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.rows import Row
+
+
+def best_of(repeats: int, act: Callable[[], object]) -> float:
+    """Milliseconds of the fastest of several runs."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - start)
+    return 1000 * min(times)
+
+
+def equivalent_animation(image: np.ndarray, window: int, output: np.ndarray) -> object:
+    """The same story told by matplotlib: a window moves over the picture, and the output fills in."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.animation import FuncAnimation
+    from matplotlib.patches import Rectangle
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 4))
+    left.imshow(image, cmap="gray")
+    frame = left.add_patch(Rectangle((-0.5, -0.5), window, window, fill=False, color="red", lw=3))
+    filled = np.full(output.shape, np.nan)
+    drawn = right.imshow(filled, cmap="RdBu", vmin=output.min(), vmax=output.max())
+    for axis, values in ((left, image), (right, output)):
+        if values.size <= 36:
+            for (i, j), value in np.ndenumerate(values):
+                axis.text(j, i, f"{value:g}", ha="center", va="center")
+
+    def step(number: int) -> tuple:
+        i, j = divmod(number, output.shape[1])
+        frame.set_xy((j - 0.5, i - 0.5))
+        filled[i, j] = output[i, j]
+        drawn.set_data(filled)
+        return frame, drawn
+
+    animation = FuncAnimation(figure, step, frames=output.size, init_func=lambda: ())
+    plt.close(figure)
+    return animation
+
+
+def measure(quick: bool = False) -> list[Row]:
+    """Rows for page and GIF."""
+    from cnnviz import SlidingKernel
+
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        picture = np.arange(256.0).reshape(16, 16) % 7
+        cases = [("5x5 with 3x3", SlidingKernel(), 10), ("16x16 with 3x3, 196 steps", SlidingKernel(picture), 20)]
+        for title, widget, bar in cases[: 1 if quick else 2]:
+            page = folder / "x.html"
+            widget.save(page)  # the first one also reads the modules
+            rows.append(Row(f"save('x.html'), {title}", best_of(5, lambda: widget.save(page)), "ms", bar))
+            size = Row("  its size", page.stat().st_size / 1000, "kB", 120)
+            animation = equivalent_animation(widget.input[0], 3, widget.output[0])
+            pages = []
+            took = best_of(1, lambda: pages.append(animation.to_jshtml()))
+            rows += [size, Row("  matplotlib's to_jshtml", took), Row("  its size", len(pages[0]) / 1000, "kB")]
+        widget, gif = SlidingKernel(padding=1), folder / "x.gif"
+        rows.append(Row("save('x.gif'), 25 steps", best_of(1, lambda: widget.save(gif)), "ms", 2000))
+        rows.append(Row("  its size", gif.stat().st_size / 1000, "kB"))
+        animation = equivalent_animation(widget.input[0], 3, widget.output[0])
+        rows.append(Row("  matplotlib's Pillow writer", best_of(1, lambda: animation.save(gif, writer="pillow"))))
+        rows.append(Row("  its size", gif.stat().st_size / 1000, "kB"))
+    return rows

@@ -1,0 +1,216 @@
+"""Key or drag to painted picture, in a real JupyterLab: `SlidingKernel`, and the same picture made in three other ways."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Locator
+
+from tests.benchmarks.rows import Row, percentile, spread
+from tests.browser.kernel_view import KernelView
+from tests.browser.lab import LabPage, LabServer, launched_browser, notebook_of
+
+PAUSE = 60  # ms between two samples: a hand does not move faster, and the page comes to rest
+
+# A sample starts with the time stamp of the key or pointer event and ends with the animation frame after the picture
+# is in the page. `work` is what the widget says it computed and drew in, in ms.
+PROBE = """() => {
+  const probe = window.probe = { samples: [], start: null, coarse: 0 };
+  probe.begin = event => { probe.start = event.timeStamp; };
+  probe.seen = (detail = {}) => {
+    if (probe.start === null) return;
+    const start = probe.start;
+    probe.start = null;
+    requestAnimationFrame(() => {
+      probe.samples.push({ total: performance.now() - start, work: detail.work ?? null, coarse: Boolean(detail.coarse) });
+    });
+  };
+  window.addEventListener("keydown", probe.begin, true);
+  let moved = null;
+  window.addEventListener("pointermove", event => { moved = event; }, true);
+  window.addEventListener("input", event => { if (moved && event.target.type === "range" && probe.dragging) probe.begin(moved); }, true);
+}"""
+WATCH_WIDGET = "root => root.addEventListener('cnnviz-painted', event => window.probe.seen(event.detail))"
+WATCH_IMAGE = """area => new MutationObserver(changes => {
+  for (const change of changes) for (const node of change.addedNodes) {
+    const image = node.matches?.("img") ? node : node.querySelector?.("img");
+    if (image) image.decode().then(() => window.probe.seen());
+  }
+}).observe(area, { childList: true, subtree: true })"""
+WATCH_PLOTLY = "graph => graph.on('plotly_afterplot', () => window.probe.seen())"
+
+WITH_MATPLOTLIB = """import ipywidgets, matplotlib.pyplot as plt, numpy as np
+from cnnviz import Window, kernels, trace
+image = np.arange(256.0).reshape(16, 16) % 7
+def picture(kernel_size=3):
+    kernel = kernels.named("edge", kernel_size)
+    output = trace.correlate(image, kernel, Window(kernel_size)).output[0]
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3))
+    for axis, values, colors in zip(axes, (image, kernel, output), ("gray", "RdBu", "RdBu")):
+        axis.imshow(values, cmap=colors)
+        axis.set_axis_off()
+    plt.show()
+_ = ipywidgets.interact(picture, kernel_size=(1, 7))"""
+WITH_PLOTLY = """import ipywidgets, numpy as np, plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from IPython.display import display
+from cnnviz import Window, kernels, trace
+image = np.arange(256.0).reshape(16, 16) % 7
+def parts(kernel_size):
+    kernel = kernels.named("edge", kernel_size)
+    return image, kernel, trace.correlate(image, kernel, Window(kernel_size)).output[0]
+figure = go.FigureWidget(make_subplots(1, 3))
+for column, values in enumerate(parts(3), 1):
+    figure.add_trace(go.Heatmap(z=values, showscale=False), 1, column)
+slider = ipywidgets.IntSlider(3, 1, 7, description="kernel_size")
+def follow(change):
+    with figure.batch_update():
+        for trace_, values in zip(figure.data, parts(change.new)):
+            trace_.z = values
+slider.observe(follow, "value")
+display(slider, figure)"""
+GRID = """import numpy as np
+from cnnviz import SlidingKernel
+w = SlidingKernel(np.arange(256.0).reshape(16, 16) % 7, kernel_name="edge", kernel_size=3)
+w"""
+PHOTOGRAPH = """import numpy as np
+from cnnviz import SlidingKernel, images
+w = SlidingKernel(images.get("china", size=224), kernel_name="edge", kernel_size=7, filters={filters})
+w"""
+BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n    pass"
+
+
+@dataclass
+class Samples:
+    """Times in ms from the event to the frame, and what of it was the widget's own work."""
+
+    total: list[float]
+    work: list[float]
+    coarse: int
+
+
+def collect(lab: LabPage, act: Iterator[None], count: int) -> Samples:
+    """Take `count` samples, one for each step of `act`, after three that warm everything up."""
+    page = lab.page
+    for _ in range(3):
+        next(act)
+        page.wait_for_timeout(4 * PAUSE)
+    page.evaluate("() => { window.probe.samples.length = 0; window.probe.start = null; }")
+    for taken in range(1, count + 1):
+        next(act)
+        page.wait_for_function("n => window.probe.samples.length >= n", arg=taken, timeout=20_000, polling=5)
+        page.wait_for_timeout(PAUSE)
+    samples = page.evaluate("() => window.probe.samples")[:count]
+    work = [sample["work"] for sample in samples if sample["work"] is not None]
+    return Samples([sample["total"] for sample in samples], work, sum(sample["coarse"] for sample in samples))
+
+
+def keys(slider: Locator) -> Iterator[None]:
+    """Press the right and the left arrow in turn on a slider."""
+    slider.focus()
+    while True:
+        for key in ("ArrowRight", "ArrowLeft"):
+            slider.page.keyboard.press(key)
+            yield
+
+
+def drag(view: KernelView, name: str, values: tuple[int, ...]) -> Iterator[None]:
+    """Hold the thumb of a slider and take it from value to value, there and back."""
+    mouse = view.page.mouse
+    mouse.move(*view.thumb(name))
+    mouse.down()
+    view.page.evaluate("() => { window.probe.dragging = true; }")
+    try:
+        while True:
+            for value in (*values, *reversed(values[:-1])):
+                mouse.move(*view.point_on_slider(name, value))
+                yield
+    finally:
+        mouse.up()
+        view.page.evaluate("() => { window.probe.dragging = false; }")
+
+
+def shown(lab: LabPage, source: str) -> KernelView:
+    """A `SlidingKernel` in a new cell, watched by the probe."""
+    lab.clear()
+    view = KernelView.in_cell(lab.run_cell(source))
+    view.root.evaluate(WATCH_WIDGET)
+    return view
+
+
+def measure(count: int) -> tuple[list[Row], list[Row]]:
+    """Rows for the widget, and rows that compare it with the other ways."""
+    with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launched_browser() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        lab = LabPage(page, server).open(server.add(notebook_of("")))
+        page.evaluate(PROBE)
+        grid, medians = grid_rows(lab, count)
+        return grid + photograph_rows(lab, count), comparison_rows(lab, count, medians)
+
+
+def grid_rows(lab: LabPage, count: int) -> tuple[list[Row], dict[str, float]]:
+    """16x16 with 3x3: keys, a drag, and keys while the kernel is busy in a long cell."""
+    rows, medians = [], {}
+    view = shown(lab, GRID)
+    runs = {"key, kernel idle": lambda: keys(view.slider("kernel_size"))}
+    runs["drag, kernel idle"] = lambda: drag(view, "kernel_size", (3, 4, 5, 6, 7))
+    for name, act in runs.items():
+        samples = collect(lab, act(), count)
+        rows += widget_rows(f"16x16, {name}", samples, 8, 33)
+        medians[name] = statistics.median(samples.total)
+    lab.start_cell(BUSY)
+    samples = collect(lab, keys(view.slider("kernel_size")), count)
+    rows += widget_rows("16x16, key, kernel busy", samples, 8, 33)
+    lab.interrupt()
+    return rows, medians
+
+
+def photograph_rows(lab: LabPage, count: int) -> list[Row]:
+    """224x224 in colour with 7x7: one filter and eight, turned by the slider that rotates the kernel."""
+    rows = []
+    for filters, bar in ((1, 25), (8, None)):
+        view = shown(lab, PHOTOGRAPH.format(filters=filters))
+        name = f"224x224x3 with 7x7, {filters} filter{'s' if filters > 1 else ''}, drag"
+        rows += widget_rows(name, collect(lab, drag(view, "angle", (0, 30, 60, 90, 120)), count), bar, None)
+    return rows
+
+
+def widget_rows(name: str, samples: Samples, work_bar: float | None, total_bar: float | None) -> list[Row]:
+    note = f"{len(samples.work)} samples" + (f", {samples.coarse} of them coarse" if samples.coarse else "")
+    return spread(f"{name}: work", samples.work, work_bar, note) + spread(
+        f"{name}: event to frame", samples.total, total_bar
+    )
+
+
+def comparison_rows(lab: LabPage, count: int, medians: dict[str, float]) -> list[Row]:
+    """The same 16x16 picture and the same key, with the picture drawn by Python."""
+    rows, ours = [], medians["key, kernel idle"]
+    cases = (
+        ("interact + matplotlib", WITH_MATPLOTLIB, ".jp-OutputArea-output .widget-output", WATCH_IMAGE, 8),
+        ("plotly FigureWidget", WITH_PLOTLY, ".js-plotly-plot", WATCH_PLOTLY, 3),
+    )
+    for name, source, target, watch, bar in cases:
+        lab.clear()
+        cell = lab.run_cell(source)
+        cell.locator(target).first.wait_for()
+        lab.page.wait_for_timeout(1000)
+        cell.locator(target).first.evaluate(watch)
+        samples = collect(lab, keys(cell.locator(".noUi-handle").first), max(10, count // 3))
+        rows += spread(f"16x16, key, {name}: event to frame", samples.total)
+        rows.append(
+            Row(
+                f"  SlidingKernel is ahead by (ratio of medians, {name})",
+                statistics.median(samples.total) / ours,
+                "x",
+                bar,
+                more=True,
+            )
+        )
+    return rows
+
+
+__all__ = ["measure", "percentile"]
