@@ -57,24 +57,29 @@ def measure(quick: bool = False) -> list[Row]:
     """Rows for page and GIF."""
     from cnnviz import SlidingKernel
 
-    rows = []
+    picture = np.arange(256.0).reshape(16, 16) % 7
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        picture = np.arange(256.0).reshape(16, 16) % 7
-        cases = [("5x5 with 3x3", SlidingKernel(), 10), ("16x16 with 3x3, 196 steps", SlidingKernel(picture), 20)]
-        for title, widget, bar in cases[: 1 if quick else 2]:
-            page = folder / "x.html"
-            widget.save(page)  # the first one also reads the modules
-            rows.append(Row(f"save('x.html'), {title}", best_of(5, lambda: widget.save(page)), "ms", bar))
-            size = Row("  its size", page.stat().st_size / 1000, "kB", 120)
-            animation = equivalent_animation(widget.input[0], 3, widget.output[0])
-            pages = []
-            took = best_of(1, lambda: pages.append(animation.to_jshtml()))
-            rows += [size, Row("  matplotlib's to_jshtml", took), Row("  its size", len(pages[0]) / 1000, "kB")]
-        widget, gif = SlidingKernel(padding=1), folder / "x.gif"
-        rows.append(Row("save('x.gif'), 25 steps", best_of(1, lambda: widget.save(gif)), "ms", 2000))
-        rows.append(Row("  its size", gif.stat().st_size / 1000, "kB"))
-        animation = equivalent_animation(widget.input[0], 3, widget.output[0])
-        rows.append(Row("  matplotlib's Pillow writer", best_of(1, lambda: animation.save(gif, writer="pillow"))))
-        rows.append(Row("  its size", gif.stat().st_size / 1000, "kB"))
+        rows = page_rows("5x5 with 3x3", SlidingKernel(), 10, folder / "x.html")
+        if not quick:
+            rows += page_rows("16x16 with 3x3, 196 steps", SlidingKernel(picture), 20, folder / "x.html")
+        return rows + gif_rows(SlidingKernel(padding=1), folder / "x.gif")
+
+
+def page_rows(title: str, widget: object, bar: float, path: Path) -> list[Row]:
+    widget.save(path)  # the first one also reads the modules
+    rows = [Row(f"save('x.html'), {title}", best_of(5, lambda: widget.save(path)), "ms", bar)]
+    rows.append(Row("  its size", path.stat().st_size / 1000, "kB", 120))
+    animation, pages = equivalent_animation(widget.input[0], 3, widget.output[0]), []
+    rows.append(Row("  matplotlib's to_jshtml", best_of(1, lambda: pages.append(animation.to_jshtml()))))
+    rows.append(Row("  its size", len(pages[0]) / 1000, "kB"))
+    return rows
+
+
+def gif_rows(widget: object, path: Path) -> list[Row]:
+    rows = [Row("save('x.gif'), 25 steps", best_of(1, lambda: widget.save(path)), "ms", 2000)]
+    rows.append(Row("  its size", path.stat().st_size / 1000, "kB"))
+    animation = equivalent_animation(np.pad(widget.input[0], 1), 3, widget.output[0])
+    rows.append(Row("  matplotlib's Pillow writer", best_of(1, lambda: animation.save(path, writer="pillow"))))
+    rows.append(Row("  its size", path.stat().st_size / 1000, "kB"))
     return rows

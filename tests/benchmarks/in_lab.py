@@ -1,4 +1,4 @@
-"""Key or drag to painted picture, in a real JupyterLab: `SlidingKernel`, and the same picture made in three other ways."""
+"""Key or drag to painted picture, in a real JupyterLab: `SlidingKernel`, and the same picture drawn by Python."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator
 
-from tests.benchmarks.rows import Row, percentile, spread
+from tests.benchmarks.rows import Row, spread
 from tests.browser.kernel_view import KernelView
 from tests.browser.lab import LabPage, LabServer, launched_browser, notebook_of
 
@@ -26,13 +26,14 @@ PROBE = """() => {
     const start = probe.start;
     probe.start = null;
     requestAnimationFrame(() => {
-      probe.samples.push({ total: performance.now() - start, work: detail.work ?? null, coarse: Boolean(detail.coarse) });
+      const total = performance.now() - start;
+      probe.samples.push({ total, work: detail.work ?? null, coarse: Boolean(detail.coarse) });
     });
   };
   window.addEventListener("keydown", probe.begin, true);
   let moved = null;
   window.addEventListener("pointermove", event => { moved = event; }, true);
-  window.addEventListener("input", event => { if (moved && event.target.type === "range" && probe.dragging) probe.begin(moved); }, true);
+  window.addEventListener("input", () => { if (moved && probe.dragging) probe.begin(moved); }, true);
 }"""
 WATCH_WIDGET = "root => root.addEventListener('cnnviz-painted', event => window.probe.seen(event.detail))"
 WATCH_IMAGE = """area => new MutationObserver(changes => {
@@ -211,6 +212,3 @@ def comparison_rows(lab: LabPage, count: int, medians: dict[str, float]) -> list
             )
         )
     return rows
-
-
-__all__ = ["measure", "percentile"]

@@ -210,9 +210,15 @@ class LabPage:
         run = "([name, given]) => window.jupyterapp.commands.execute(name, given).then(() => null)"
         self.page.evaluate(run, [name, arguments or {}])
 
-    def start_command(self, name: str) -> None:
-        """Run a command of JupyterLab without waiting for it."""
-        self.page.evaluate("name => { window.jupyterapp.commands.execute(name); }", name)
+    def start_cell(self, source: str) -> None:
+        """Run a cell that goes on for longer than the caller wants to wait."""
+        self.page.evaluate(f"source => {{ ({_RUN_NEW_CELL})(source); }}", source)
+        busy = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+        self.page.wait_for_function(busy)
+
+    def interrupt(self) -> None:
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
+        self.wait_idle()
 
     def run_all(self) -> LabPage:
         self.command("notebook:run-all-cells")
