@@ -9,6 +9,7 @@ from __future__ import annotations  # so that an old Python gets as far as the s
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -162,9 +163,10 @@ def succeeds(command: list[str | Path]) -> bool:
 
 
 def run(command: list[str | Path]) -> int:
-    """Run a command in the repository until it ends; an interrupt goes to it, and it decides."""
+    """Run a command in the repository until it ends; whoever interrupts or ends this process speaks to the command."""
     settings = os.environ | {"PIP_USER": "0"}  # somebody's `pip install --user` by default does not work in a venv
     with subprocess.Popen(command, cwd=ROOT, env=settings) as process:
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:
             try:
                 return process.wait()
