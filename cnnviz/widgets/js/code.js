@@ -1,11 +1,11 @@
 // The line of PyTorch that builds the layer, both ways. The twin of sliding_kernel/code.py. Read, never evaluated.
-import { LayerError, alternatives, shortValue, wholeFlag, wholeNumber, wholePair } from "./geometry.js";
+import { LayerError, shortValue, wholeFlag } from "./geometry.js";
 
-const CODE_EXAMPLE = "nn.Conv2d(1, 1, kernel_size=3)";
-const FLIPPED_COMMENT = "  # weight flipped in both axes";
-const LONGEST_CODE = 1000;
-// torch's signatures, in torch's order; padding_mode and return_indices only at their defaults
-const CODE_LAYERS = {
+const CODE_EXAMPLE = "use a line such as nn.Conv2d(1, 1, kernel_size=3, stride=2)";
+const FLIPPED_COMMENT = "# weight flipped in both axes";
+const LONGEST_CODE = 1000; // characters
+// torch's own order, in which arguments without a name arrive
+const CODE_SIGNATURES = {
   Conv2d: ["in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode"],
   ConvTranspose2d: ["in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation", "padding_mode"],
   MaxPool2d: ["kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"],
@@ -13,174 +13,122 @@ const CODE_LAYERS = {
 };
 const CODE_OPS = { Conv2d: "conv", ConvTranspose2d: "transposed", MaxPool2d: "max_pool", AvgPool2d: "avg_pool" };
 const CODE_DEFAULTS = {
-  stride: 1, padding: 0, output_padding: 0, dilation: 1, groups: 1, bias: true, padding_mode: "zeros",
-  return_indices: false, ceil_mode: false, count_include_pad: true, divisor_override: null,
+  stride: 1, padding: 0, dilation: 1, output_padding: 0, groups: 1, ceil_mode: false, count_include_pad: true, divisor_override: 0,
 };
-const CODE_TOKEN = /\s*(?:([A-Za-z_]\w*)|(-?\d+(?![\w.]))|("[^"\\]*"|'[^'\\]*')|([()[\],=]))/y;
+const CODE_NEEDED = ["in_channels", "out_channels", "kernel_size"];
+const CODE_WORDS = { True: true, False: false, None: null };
 
 /** `nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1)`: what has torch's default is left out, but for a pool's stride. */
 export function formatCode(state) {
   const name = Object.keys(CODE_OPS).find((layer) => CODE_OPS[layer] === (state.op === "convolve" ? "conv" : state.op));
   const pool = name.endsWith("Pool2d");
-  const parts = pool ? [] : [`${state.in_channels}`, `${state.filters}`];
-  for (const key of CODE_LAYERS[name]) {
-    if (!(key in state) || key === "in_channels" || key === "bias") continue;
-    const value = key === "divisor_override" ? state[key] || null : squeezePair(state[key]);
+  const list = pool ? [] : [`${state.in_channels}`, `${state.filters}`];
+  for (const key of CODE_SIGNATURES[name]) {
+    const value = squeezePair(state[key] ?? CODE_DEFAULTS[key]);
     const always = key === "kernel_size" || (pool && key === "stride");
-    if (always || value !== CODE_DEFAULTS[key]) parts.push(`${key}=${shortValue(value)}`);
+    if (always || (key in CODE_DEFAULTS && value !== CODE_DEFAULTS[key])) list.push(`${key}=${shortValue(value)}`);
   }
-  return `nn.${name}(${parts.join(", ")})${state.op === "convolve" ? FLIPPED_COMMENT : ""}`;
+  return `nn.${name}(${list.join(", ")})${state.op === "convolve" ? `  ${FLIPPED_COMMENT}` : ""}`;
 }
 
 /**
  * The settings that a line of code names, with torch's defaults for the rest of that layer; throws LayerError.
- * `nn.`, `torch.nn.` or nothing in front, `name = ` and `self.name = ` before that, a comment behind.
+ * `self.conv1 = nn.Conv2d(1, 6, 5)  # first layer`, or as torch prints it: `(conv1): Conv2d(1, 6, kernel_size=(5, 5))`.
  */
 export function parseCode(text) {
-  const line = String(text).trim();
-  if (line.length > LONGEST_CODE) throw new LayerError(`the code line has ${line.length} characters: write one layer, such as ${CODE_EXAMPLE}`);
-  const [code, comment] = splitComment(line);
-  const match = /^(?:(?:self\.)?[A-Za-z_]\w*\s*=\s*)?(?:(?:torch\.)?nn\.)?([A-Za-z_]\w*)\s*(\(.*\))$/s.exec(code.trim());
-  if (!match) throw notALayer(line);
-  const [, name, call] = match;
-  if (!Object.hasOwn(CODE_LAYERS, name)) {
-    throw new LayerError(`layer ${shortValue(name)} is not known: use ${alternatives(Object.keys(CODE_LAYERS))}`);
+  const [layer, list] = findCall(text);
+  const pool = layer.endsWith("Pool2d");
+  const values = readCodeArguments(layer, list, text);
+  if ((values.padding_mode ?? "zeros") !== "zeros") throw new LayerError('only padding_mode "zeros" can be shown: leave padding_mode out');
+  if ("return_indices" in values) wholeFlag("return_indices", values.return_indices); // changes what torch returns, not computes
+  const settings = { op: CODE_OPS[layer] };
+  for (const key of CODE_SIGNATURES[layer]) {
+    if (key in values) settings[key === "out_channels" ? "filters" : key] = squeezePair(values[key]);
+    else if (key in CODE_DEFAULTS) settings[key] = pool && key === "stride" ? null : CODE_DEFAULTS[key];
   }
-  const settings = layerSettings(name, boundArguments(name, readArguments(call, line)));
-  return settings.op === "conv" && /\bflipped\b/.test(comment) ? { ...settings, op: "convolve" } : settings;
-}
-
-function notALayer(line) {
-  return new LayerError(`${shortValue(line)} is not a layer: write for example ${CODE_EXAMPLE}`);
-}
-
-/** The code, and what follows the first # outside a text. */
-function splitComment(line) {
-  const code = /^(?:[^#"']|"[^"]*"|'[^']*')*/.exec(line)[0];
-  return [code, line.slice(code.length)];
-}
-
-/** [[name or "", value], ...] from "(...)". */
-function readArguments(call, line) {
-  const tokens = codeTokens(call, line);
-  const list = [];
-  let at = 1;
-  const expect = (token) => {
-    if (tokens[at++] !== token) throw notALayer(line);
-  };
-  while (tokens[at] !== ")") {
-    const named = tokens[at + 1] === "=";
-    if (!named && list.some(([name]) => name)) throw notALayer(line); // as in Python: names come last
-    if (named && !/^[A-Za-z_]/.test(tokens[at])) throw notALayer(line);
-    const name = named ? tokens[at] : "";
-    if (named) at += 2;
-    const [value, next] = readValue(tokens, at, line);
-    list.push([name, value]);
-    at = next;
-    if (tokens[at] !== ")") expect(",");
-  }
-  if (at !== tokens.length - 1) throw notALayer(line);
-  return list;
-}
-
-function codeTokens(call, line) {
-  const tokens = [];
-  CODE_TOKEN.lastIndex = 0;
-  const end = call.trimEnd().length;
-  while (CODE_TOKEN.lastIndex < end) {
-    const token = CODE_TOKEN.exec(call);
-    if (!token) throw notALayer(line);
-    tokens.push(token[0].trim());
-  }
-  return tokens;
-}
-
-/** One value and the place after it: a whole number, text, True, False, None, or a tuple or list of those. */
-function readValue(tokens, at, line) {
-  const token = tokens[at];
-  const words = { True: true, False: false, None: null };
-  if (token === undefined) throw notALayer(line);
-  if (Object.hasOwn(words, token)) return [words[token], at + 1];
-  if (/^-?\d/.test(token)) {
-    if (/^-?0\d*[1-9]/.test(token)) throw notALayer(line); // Python refuses 03
-    return [Number(token), at + 1];
-  }
-  if (/^["']/.test(token)) return [token.slice(1, -1), at + 1];
-  if (token !== "(" && token !== "[") throw notALayer(line);
-  const close = token === "(" ? ")" : "]";
-  const items = [];
-  let comma = token === "["; // (3) is a number in brackets, (3,) a tuple
-  at++;
-  while (tokens[at] !== close) {
-    const [item, next] = readValue(tokens, at, line);
-    items.push(item);
-    at = next;
-    if (tokens[at] === close) break;
-    if (tokens[at] !== ",") throw notALayer(line);
-    comma = true;
-    at++;
-  }
-  return [items.length === 1 && !comma ? items[0] : items, at + 1];
-}
-
-function boundArguments(name, list) {
-  const signature = CODE_LAYERS[name];
-  const bound = {};
-  list.forEach(([key, value], at) => {
-    if (!key && at >= signature.length) throw new LayerError(`${name} takes at most ${signature.length} arguments, not ${list.length}`);
-    const argument = key || signature[at];
-    if (!signature.includes(argument)) {
-      throw new LayerError(`${name} has no argument ${shortValue(argument)}: use ${alternatives(signature)}`);
-    }
-    if (Object.hasOwn(bound, argument)) throw new LayerError(`${name} is given ${argument} twice: use it once`);
-    bound[argument] = value;
-  });
-  for (const argument of signature) {
-    if (argument in bound) continue;
-    if (argument in CODE_DEFAULTS) bound[argument] = CODE_DEFAULTS[argument];
-    else throw new LayerError(`${name} needs ${argument}: write for example ${argument}=${argument === "kernel_size" ? 3 : 1}`);
-  }
-  if (name.endsWith("Pool2d") && !list.some(([key], at) => (key || signature[at]) === "stride")) bound.stride = null;
-  return bound;
-}
-
-const CODE_READERS = {
-  in_channels: (value) => ({ in_channels: wholeNumber("in_channels", value, 1, 512) }),
-  out_channels: (value) => ({ filters: wholeNumber("out_channels", value, 1, 512) }),
-  kernel_size: (value) => ({ kernel_size: squeezePair(wholePair("kernel_size", value, 1)) }),
-  stride: (value) => ({ stride: squeezePair(wholePair("stride", value, 1)) }),
-  padding: (value) => ({ padding: value === "same" || value === "valid" ? value : squeezePair(wholePair("padding", value, 0, ', "same" or "valid"')) }),
-  output_padding: (value) => ({ output_padding: squeezePair(wholePair("output_padding", value, 0)) }),
-  dilation: (value) => ({ dilation: squeezePair(wholePair("dilation", value, 1)) }),
-  groups: (value) => ({ groups: wholeNumber("groups", value, 1, 512) }),
-  bias: (value) => (wholeFlag("bias", value) ? {} : { bias: 0 }),
-  padding_mode: (value) => onlyDefault("padding_mode", value),
-  return_indices: (value) => onlyDefault("return_indices", value),
-  ceil_mode: (value) => ({ ceil_mode: wholeFlag("ceil_mode", value) }),
-  count_include_pad: (value) => ({ count_include_pad: wholeFlag("count_include_pad", value) }),
-  divisor_override: (value) => ({ divisor_override: value === null ? 0 : divisorOf(value) }),
-};
-
-function layerSettings(name, bound) {
-  const settings = { op: CODE_OPS[name] };
-  for (const argument of CODE_LAYERS[name]) {
-    const ownStride = argument === "stride" && bound.stride === null && name.endsWith("Pool2d"); // torch: the kernel's size
-    Object.assign(settings, ownStride ? { stride: settings.kernel_size } : CODE_READERS[argument](bound[argument]));
-  }
+  for (const key of ["padding_mode", "return_indices", "bias"]) delete settings[key];
+  if ("bias" in values && !wholeFlag("bias", values.bias)) settings.bias = 0;
+  if (pool && settings.stride === null) settings.stride = settings.kernel_size;
+  if (layer === "AvgPool2d") Object.assign(settings, { dilation: 1, divisor_override: settings.divisor_override || 0 });
+  if (layer === "Conv2d" && text.includes(FLIPPED_COMMENT)) settings.op = "convolve";
   return settings;
-}
-
-function onlyDefault(name, value) {
-  if (value === CODE_DEFAULTS[name]) return {};
-  throw new LayerError(`${name} ${shortValue(value)} is not shown here: use ${shortValue(CODE_DEFAULTS[name])}`);
-}
-
-function divisorOf(value) {
-  if (value !== 0) return wholeNumber("divisor_override", value, -9999, 9999);
-  throw new LayerError("divisor_override 0 would divide by zero: use another whole number, or None");
 }
 
 /** The number that a pair of equal numbers stands for, else what was given. */
 export function squeezePair(value) {
   return Array.isArray(value) && value.length === 2 && value[0] === value[1] ? value[0] : value;
+}
+
+function notOneLayer(text) {
+  return new LayerError(`${shortValue(text)} is not one layer: ${CODE_EXAMPLE}`);
+}
+
+/** The layer's name and the text of each argument. */
+function findCall(text) {
+  if (typeof text !== "string" || text.length > LONGEST_CODE) throw new LayerError(`${shortValue(text)} is not a line of code: ${CODE_EXAMPLE}`);
+  const line = text.replace(/^\s*(\(\w+\)\s*:)?/, "").trim();
+  const code = line.replace(/("[^"\n]*"|'[^'\n]*')|#[^\n]*/g, (all, quoted) => quoted ?? "").trim();
+  const match = /^(?:[A-Za-z_][\w.]*(?:\[\d+\])?\s*=\s*)*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\((.*)\)$/s.exec(code);
+  if (!match) throw notOneLayer(text);
+  const layer = match[1].replace(/^(torch\.)?nn\./, "");
+  if (!Object.hasOwn(CODE_SIGNATURES, layer)) {
+    throw new LayerError(`${shortValue(match[1])} is not known: use ${Object.keys(CODE_SIGNATURES).join(", ")}`);
+  }
+  return [layer, splitAtCommas(match[2], text).pieces];
+}
+
+function readCodeArguments(layer, list, text) {
+  const signature = CODE_SIGNATURES[layer];
+  const pairs = list.map((piece) => /^(?:([A-Za-z_]\w*)\s*=)?\s*(.*)$/s.exec(piece).slice(1));
+  const positional = pairs.filter(([name]) => name === undefined).length;
+  if (pairs.some(([name], at) => (name === undefined) !== at < positional)) throw notOneLayer(text); // names come last
+  if (positional > signature.length) {
+    throw new LayerError(`${layer} takes at most ${signature.length} arguments, not ${positional}: ${signature.join(", ")}`);
+  }
+  const values = {};
+  pairs.forEach(([given, raw], at) => {
+    const name = given ?? signature[at];
+    if (!signature.includes(name)) throw new LayerError(`${layer} has no argument ${shortValue(name)}: use ${signature.join(", ")}`);
+    if (Object.hasOwn(values, name)) throw new LayerError(`${layer} is given ${name} twice: give it once`);
+    values[name] = readLiteral(name, raw, text);
+  });
+  const missing = CODE_NEEDED.filter((name) => signature.includes(name) && !Object.hasOwn(values, name));
+  if (missing.length) throw new LayerError(`${layer} needs ${missing.join(" and ")}: ${CODE_EXAMPLE}`);
+  return values;
+}
+
+/** A whole number, a pair of them, a text, True, False or None. */
+function readLiteral(name, raw, text) {
+  if (Object.hasOwn(CODE_WORDS, raw)) return CODE_WORDS[raw];
+  if (/^-?\s*(0|[1-9]\d*)$/.test(raw)) return Number(raw.replace(/\s/g, "")) + 0; // + 0: no negative zero
+  const quoted = /^(?:"([^"\\\n]*)"|'([^'\\\n]*)')$/.exec(raw);
+  if (quoted) return quoted[1] ?? quoted[2];
+  const bracketed = /^\((.*)\)$|^\[(.*)\]$/s.exec(raw);
+  if (bracketed) {
+    const { pieces, commas } = splitAtCommas(bracketed[1] ?? bracketed[2], text);
+    if (bracketed[1] !== undefined && pieces.length === 1 && commas === 0) return readLiteral(name, pieces[0], text); // (3) is 3
+    return pieces.map((piece) => readLiteral(name, piece, text));
+  }
+  if (!/^-?([A-Za-z_][\w.]*|\d+\.\d+)$/.test(raw)) throw notOneLayer(text);
+  throw new LayerError(`${name}=${raw.slice(0, 40)} is not understood: use a whole number, a pair, a text, True, False or None`);
+}
+
+/** The pieces between commas outside brackets and quotes; a comma may end the list. */
+function splitAtCommas(inside, text) {
+  const pieces = [""];
+  let [depth, quote] = [0, ""];
+  for (const letter of inside) {
+    if (quote) quote = letter === quote ? "" : quote;
+    else if (letter === '"' || letter === "'") quote = letter;
+    else if ("([".includes(letter)) depth++;
+    else if (")]".includes(letter)) depth--;
+    if (depth < 0) throw notOneLayer(text);
+    if (letter === "," && depth === 0 && !quote) pieces.push("");
+    else pieces[pieces.length - 1] += letter;
+  }
+  const trimmed = pieces.map((piece) => piece.trim());
+  const commas = trimmed.length - 1;
+  if (trimmed[commas] === "") trimmed.pop();
+  if (depth !== 0 || quote || trimmed.includes("") || (commas > 0 && trimmed.length === 0)) throw notOneLayer(text);
+  return { pieces: trimmed, commas };
 }

@@ -1,7 +1,12 @@
 // Layers in whole numbers: what is legal, sizes, index tables, bounds for sliders.
 // The twin of cnnviz/geometry.py: the same layers are legal, and the errors have the same text.
 
-export class LayerError extends Error {}
+/** A layer, a line of code or a share string that cannot be; the text says what would work. */
+export class LayerError extends Error {
+  get name() {
+    return "LayerError";
+  }
+}
 
 export const LAYER_OPS = ["conv", "convolve", "transposed", "max_pool", "avg_pool"];
 const LARGEST_SETTING = 9999; // of kernel_size, stride, padding, dilation
@@ -65,8 +70,12 @@ export function sizeFormula(layer, axisName) {
 
 // ---- what is legal -------------------------------------------------------------------------------------------------
 
-function checkLayer(given) {
-  const get = (name) => given[name] ?? (name in given && given[name] === null ? null : LAYER_DEFAULTS[name]);
+/** What the tables are made from; `changes` are looked up before the state, so that bounds can try many values quickly. */
+function checkLayer(state, changes = {}) {
+  const get = (name) => {
+    const value = name in changes ? changes[name] : state[name];
+    return value === undefined ? LAYER_DEFAULTS[name] : value;
+  };
   const op = get("op");
   if (!LAYER_OPS.includes(op)) throw new LayerError(`op ${shortValue(op)} is not known: use ${alternatives(LAYER_OPS)}`);
   const pool = op.endsWith("pool");
@@ -267,7 +276,7 @@ function finishedAxis(axis) {
  */
 export function limits(state) {
   const plan = checkLayer(state);
-  const legal = (changes) => isLegal({ ...state, ...changes });
+  const legal = (changes) => isLegal(state, changes);
   const largestSide = Math.max(...plan.size) > 16 ? 256 : 16;
   const side = (name, at) => reach(plan.size[at], 1, largestSide, (n) => legal({ [name]: n }));
   const pair = (name, now, lowest, highest) =>
@@ -298,9 +307,9 @@ function channelLimits(state, plan, legal) {
   };
 }
 
-function isLegal(state) {
+function isLegal(state, changes) {
   try {
-    checkLayer(state);
+    checkLayer(state, changes);
     return true;
   } catch (error) {
     if (error instanceof LayerError) return false;

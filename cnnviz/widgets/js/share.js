@@ -5,8 +5,8 @@ import { LayerError, shortValue } from "./geometry.js";
 
 const SHARE_VERSION = "k1.";
 const SHARED_NUMBERS = 256; // a larger picture or kernel travels as null: whoever opens the string keeps his own
-const LONGEST_SHARE = 20000;
-const NOT_SHARED = ["playing", "states"];
+const LONGEST_SHARE = 60000; // characters
+const NOT_SHARED = ["playing", "guess", "states"]; // what a reader does, and what would nest without end
 const PAIR_SETTINGS = ["kernel_size", "stride", "padding", "dilation", "output_padding"];
 
 export const STATE_DEFAULTS = {
@@ -59,24 +59,32 @@ export function encodeState(state) {
 
 /** What a string sets; image or kernel null: too large to travel. Throws LayerError for a string that is cut or changed. */
 export function decodeState(text) {
-  const line = String(text).trim();
-  if (!line.startsWith(SHARE_VERSION)) throw new LayerError(`${shortValue(line)} is not a share string: they begin with ${SHARE_VERSION}`);
-  const damaged = new LayerError(`share string ${shortValue(line)} is cut short or changed: copy all of it again`);
+  const line = typeof text === "string" ? text.trim().replace(/^#/, "") : "";
+  if (!line.startsWith(SHARE_VERSION)) throw new LayerError(`${shortValue(text)} is not a share string: it starts with "${SHARE_VERSION}"`);
   const match = /^k1\.([A-Za-z0-9_-]*)\.([0-9a-f]{8})$/.exec(line);
-  if (!match || line.length > LONGEST_SHARE || adler32(match[1]) !== match[2]) throw damaged;
-  let state;
-  try {
-    const letters = atob(match[1].replaceAll("-", "+").replaceAll("_", "/"));
-    state = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(letters, (letter) => letter.charCodeAt(0))));
-  } catch {
-    throw damaged;
+  if (!match || match[1].length > LONGEST_SHARE || adler32(match[1]) !== match[2]) {
+    throw new LayerError(`share string ${shortValue(text)} is cut short or mistyped: copy all of it, to the last character`);
   }
-  if (typeof state !== "object" || state === null || Array.isArray(state)) throw damaged;
-  for (const [key, value] of Object.entries(state)) {
-    if (!Object.hasOwn(STATE_DEFAULTS, key) || NOT_SHARED.includes(key)) throw new LayerError(`share string sets ${shortValue(key)}, which is not known`);
-    if (!isUnderstood(key, value)) throw new LayerError(`share string sets ${key} to a value that is not understood: copy all of it again`);
+  const state = parsedJson(match[1]);
+  if (typeof state !== "object" || state === null || Array.isArray(state)) {
+    throw new LayerError(`share string ${shortValue(text)} holds no settings: copy it anew from a widget`);
   }
+  const names = Object.keys(state).sort();
+  const unknown = names.find((name) => !Object.hasOwn(STATE_DEFAULTS, name) || NOT_SHARED.includes(name));
+  if (unknown !== undefined) throw new LayerError(`share string holds the setting ${shortValue(unknown)}, which this version does not know`);
+  const odd = names.find((name) => !isUnderstood(name, state[name]));
+  if (odd !== undefined) throw new LayerError(`share string sets ${odd} to something that is not understood: copy it anew from a widget`);
   return state;
+}
+
+/** What base64url text holds, or null. */
+function parsedJson(body) {
+  try {
+    const letters = atob(body.replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(letters, (letter) => letter.charCodeAt(0))));
+  } catch {
+    return null;
+  }
 }
 
 /** The JSON text that both languages write: sorted keys, no spaces, numbers as JavaScript prints them. */
