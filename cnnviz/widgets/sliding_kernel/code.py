@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from cnnviz.geometry import _flag, _short
+from cnnviz.widgets.sliding_kernel.settings import squeezed
 
 _SIGNATURES = {  # torch's own order, in which arguments without a name arrive
     "Conv2d": (
@@ -60,8 +62,8 @@ def format_code(state: Mapping[str, Any]) -> str:
         if name != "kernel_size" and name not in _DEFAULTS:
             continue
         always = name == "kernel_size" or (pool and name == "stride")
-        if always or state.get(name, _DEFAULTS[name]) != _DEFAULTS[name]:
-            arguments.append(f"{name}={_value_text(state[name])}")
+        if always or squeezed(state.get(name, _DEFAULTS[name])) != _DEFAULTS[name]:
+            arguments.append(f"{name}={_value_text(squeezed(state[name]))}")
     return f"nn.{layer}({', '.join(arguments)})" + (f"  {FLIPPED}" if op == "convolve" else "")
 
 
@@ -111,7 +113,9 @@ def _find_call(text: str) -> tuple[str, ast.Call]:
         raise ValueError(f"{_short(text)} is not a line of code: {EXAMPLE}")
     line = re.sub(r"^\s*(\(\w+\)\s*:)?", "", text).strip()
     try:
-        statements = ast.parse(line).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on odd text are nobody's business here
+            statements = ast.parse(line).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         statements = []
     call = statements[0].value if len(statements) == 1 and isinstance(statements[0], ast.Expr | ast.Assign) else None
@@ -150,6 +154,6 @@ def _literal(name: str, node: ast.expr) -> Any:
         if type(value) is int:
             return -value
     if isinstance(node, ast.Tuple | ast.List):
-        return tuple(_literal(name, item) for item in node.elts)
+        return squeezed(tuple(_literal(name, item) for item in node.elts))
     works = "use a whole number, a pair, a text, True, False or None"
     raise ValueError(f"{name}={ast.unparse(node)[:40]} is not understood: {works}")

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from cnnviz.geometry import _short
-from cnnviz.widgets.sliding_kernel.settings import DEFAULTS
+from cnnviz.widgets.sliding_kernel import arrays
+from cnnviz.widgets.sliding_kernel.settings import DEFAULTS, PAIRS
 
 MARK = "k1."
-NOT_SHARED = ("playing", "guess", "states")  # what a reader does, and what would nest without end
+NOT_SHARED = ("playing", "guess", "states")  # what a reader does; states are share strings themselves
 LARGEST_ARRAY = 256
 LONGEST = 60_000  # characters
 
@@ -38,42 +39,81 @@ def encode_state(state: Mapping[str, Any]) -> str:
 
 
 def decode_state(text: str) -> dict[str, Any]:
-    """Return the settings that a share string holds, without a picture or kernel that was too large for it.
-
-    A picture or kernel that the string does not mention is the default one.
+    """Return what a share string sets; an image or kernel None was too large to travel.
 
     Raises
     ------
     ValueError
         If the text is not a share string, is cut short, or holds settings that this version does not know.
+
+    >>> decode_state("k1.eyJrZXJuZWxfc2l6ZSI6NX0.64b207d4")
+    {'kernel_size': 5}
     """
-    if not isinstance(text, str) or not text.strip().removeprefix("#").startswith(MARK):
+    line = text.strip().removeprefix("#") if isinstance(text, str) else ""
+    if not line.startswith(MARK):
         raise ValueError(f'{_short(text)} is not a share string: it starts with "{MARK}"')
-    body, _, checksum = text.strip().removeprefix("#")[len(MARK) :].partition(".")
-    whole = len(body) <= LONGEST and re.fullmatch(r"[A-Za-z0-9_-]*", body)
-    if not whole or f"{zlib.adler32(body.encode()):08x}" != checksum:
+    match = re.fullmatch(r"k1\.([A-Za-z0-9_-]*)\.([0-9a-f]{8})", line)
+    if not match or len(match[1]) > LONGEST or f"{zlib.adler32(match[1].encode()):08x}" != match[2]:
         raise ValueError(f"share string {_short(text)} is cut short or mistyped: copy all of it, to the last character")
-    try:
-        state = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (ValueError, RecursionError):
-        state = None
+    state = _parsed(match[1])
     if not isinstance(state, dict):
         raise ValueError(f"share string {_short(text)} holds no settings: copy it anew from a widget")
     for name in sorted(state):
         if name not in DEFAULTS or name in NOT_SHARED:
             raise ValueError(f"share string holds the setting {_short(name)}, which this version does not know")
-    for name in ("image", "kernel"):
-        if state.setdefault(name, _packed(DEFAULTS[name])) is None:
-            del state[name]
+    for name in sorted(state):
+        if not _is_understood(name, state[name]):
+            works = "copy it anew from a widget"
+            raise ValueError(f"share string sets {name} to something that is not understood: {works}")
     return state
+
+
+def _parsed(body: str) -> Any:
+    """Return what base64url text holds, or None."""
+    try:
+        letters = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
+        return json.loads(letters, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _is_understood(name: str, value: Any) -> bool:
+    """Tell whether the value has the kind that the setting holds; whether the layer is legal is asked later."""
+    if name in ("image", "kernel"):
+        return value is None or _is_array(value, DEFAULTS[name].ndim)
+    if isinstance(value, list):
+        length = len(value) == 2 if name in PAIRS else name == "bias" and len(value) >= 1
+        return length and all(map(_is_number, value))
+    if name == "padding" and isinstance(value, str):
+        return True
+    return _is_number(value) if _is_number(DEFAULTS[name]) else type(value) is type(DEFAULTS[name])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_array(value: Any, axes: int) -> bool:
+    if not isinstance(value, dict):
+        return False
+    shape, values = value.get("shape"), value.get("values")
+    if not (isinstance(shape, list) and isinstance(values, list) and len(shape) == axes):
+        return False
+    sides = all(_is_number(side) and side >= 1 and side == int(side) for side in shape)
+    return sides and math.prod(shape) == len(values) and all(map(_is_number, values))
 
 
 def _packed(value: Any) -> Any:
     """Turn a setting into what JSON holds; a large array into None."""
     if isinstance(value, np.ndarray):
-        return {"shape": list(value.shape), "values": value.ravel().tolist()} if value.size <= LARGEST_ARRAY else None
+        value = arrays.to_wire(value)
     if isinstance(value, Mapping):
-        return dict(value) if math.prod(value["shape"]) <= LARGEST_ARRAY else None
+        small = math.prod(value["shape"]) <= LARGEST_ARRAY and "values" in value
+        return {"shape": list(value["shape"]), "values": list(value["values"])} if small else None
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -94,12 +134,16 @@ def _number(value: float) -> str:
     >>> _number(3.0), _number(1e-7), _number(1.5e-5), _number(1e20)
     ('3', '1e-7', '0.000015', '100000000000000000000')
     """
-    if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
     mantissa, _, exponent = repr(value).partition("e")
+    sign, mantissa = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
+    whole, _, fraction = mantissa.removesuffix(".0").partition(".")
+    digits, point = whole + fraction, len(whole) + int(exponent or 0)  # value = 0.digits x 10 ** point, nearly
+    if value == 0:
+        return "0"
     if not exponent:
-        return mantissa
-    if int(exponent) < -6 or int(exponent) > 0:
-        return f"{mantissa.removesuffix('.0')}e{int(exponent):+d}"
-    digits = mantissa.lstrip("-").replace(".", "")
-    return ("-" if value < 0 else "") + "0." + "0" * (-int(exponent) - 1) + digits
+        return sign + mantissa.removesuffix(".0")
+    if 0 < point <= 21:
+        return sign + digits.ljust(point, "0")
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    return f"{sign}{mantissa.removesuffix('.0')}e{int(exponent):+d}"
