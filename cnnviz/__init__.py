@@ -4,8 +4,8 @@
 >>> cnnviz.Window(kernel_size=3, stride=2).output_size((7, 7))
 (3, 3)
 
-Every public name is looked up on first use, so ``import cnnviz`` is quick: NumPy, torch, matplotlib and plotly are loaded
-by the names that need them.
+Every public name is looked up on first use, so ``import cnnviz`` is quick: NumPy, torch, matplotlib and plotly are
+loaded by the names that need them.
 """
 
 from __future__ import annotations  # so that an old Python reaches the plain sentence in __main__.py
