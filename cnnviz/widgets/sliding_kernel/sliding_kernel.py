@@ -2,148 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
 import numpy as np
-import traitlets
 
 from cnnviz import kernels, trace
-from cnnviz.widgets import _bundle
-from cnnviz.widgets.sliding_kernel import arrays, settings
+from cnnviz.widgets.sliding_kernel import arrays, layers, presets, settings, share
+from cnnviz.widgets.sliding_kernel.code import format_code, parse_code
 from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
+from cnnviz.widgets.sliding_kernel.traits import SettingsWidget
 
-_HERE = Path(__file__).parent
 _MAY_BE_LEFT_OUT = ("image", "kernel", "kernel_size", "in_channels", "filters", "height", "width", "level")
 
 
-class Setting(traitlets.TraitType):
-    """A trait that travels to the view and takes what `settings.read` takes."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(default_value=settings.DEFAULTS[name])
-        self.tag(sync=True)
-
-    def validate(self, obj: traitlets.HasTraits, value: Any) -> Any:  # noqa: D102
-        return settings.read(self.name, value)
-
-
-class ArraySetting(Setting):
-    """A picture or a kernel: compared by its numbers, sent as a list or as bytes."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.tag(to_json=lambda array, _: arrays.to_wire(array))
-
-    def set(self, obj: traitlets.HasTraits, value: Any) -> None:  # noqa: D102
-        new, old = self._validate(obj, value), self.get(obj)
-        if not np.array_equal(old, new):
-            obj._trait_values[self.name] = new
-            obj._notify_trait(self.name, old, new)
-
-
-class _Settings(anywidget.AnyWidget):
-    """The traits of the moving kernel, which change together or not at all."""
-
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
-
-    op = Setting("op")
-    image = ArraySetting("image")
-    kernel = ArraySetting("kernel")
-    kernel_name = Setting("kernel_name")
-    angle = Setting("angle")
-    bias = Setting("bias")
-    relu = Setting("relu")
-    height = Setting("height")
-    width = Setting("width")
-    in_channels = Setting("in_channels")
-    filters = Setting("filters")
-    kernel_size = Setting("kernel_size")
-    stride = Setting("stride")
-    padding = Setting("padding")
-    dilation = Setting("dilation")
-    output_padding = Setting("output_padding")
-    groups = Setting("groups")
-    ceil_mode = Setting("ceil_mode")
-    count_include_pad = Setting("count_include_pad")
-    divisor_override = Setting("divisor_override")
-    position = Setting("position")
-    filter = Setting("filter")
-    fill = Setting("fill")
-    playing = Setting("playing")
-    speed = Setting("speed")
-    level = Setting("level")
-    reveal = Setting("reveal")
-    heatmap = Setting("heatmap")
-    predict = Setting("predict")
-    guess = Setting("guess")
-    square = Setting("square")
-    states = Setting("states")
-
-    @traitlets.default("_esm")
-    def _default_esm(self) -> str:
-        return _bundle.join(_HERE / "view.js")
-
-    @traitlets.default("_css")
-    def _default_css(self) -> str:
-        return _bundle.text(_HERE / "sliding_kernel.css")
-
-    def set(self, **changes: Any) -> None:
-        """Change several settings at once: all of them, or none with the reason.
-
-        Raises
-        ------
-        IllegalLayer
-            A `ValueError`: a setting that no layer can have, or settings that do not go together.
-
-        >>> w = SlidingKernel()
-        >>> w.set(kernel_size=5, padding=2)
-        >>> w.set(kernel_size=9, padding=1)
-        Traceback (most recent call last):
-        ...
-        cnnviz.widgets.sliding_kernel.errors.IllegalLayer: kernel_size 9 spans 9 rows, but the padded input has 7: ...
-        >>> w.kernel_size, w.padding
-        (5, 2)
-        """
-        new = settings.changed(self._now(), changes)
-        if not self._cross_validation_lock:  # within hold_trait_notifications the whole is checked at the end
-            new = settings.settled(new)
-        self._take(new)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in settings.DEFAULTS:
-            self.set(**{name: value})
-        else:
-            super().__setattr__(name, value)
-
-    def _now(self) -> settings.State:
-        return {name: getattr(self, name) for name in settings.DEFAULTS}
-
-    def _take(self, new: Mapping[str, Any]) -> None:
-        with self.hold_sync(), self.hold_trait_notifications():
-            for name, value in new.items():
-                if value is not getattr(self, name):
-                    self.set_trait(name, value)
-
-    @traitlets.validate(*settings.DEFAULTS)
-    def _goes_together(self, proposal: dict) -> Any:
-        settings.layer_of({**self._now(), proposal["trait"].name: proposal["value"]})
-        return proposal["value"]
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the view changed; refuse it as a whole, and say so there, when it is no layer."""
-        try:
-            super().set_state(sync_data)
-            self._take(settings.settled(self._now()))
-        except IllegalLayer as refusal:  # a jslink can bypass the sliders' bounds
-            self.send_state([name for name in sync_data if name in settings.DEFAULTS])
-            self.send({"kind": "refused", "message": str(refusal)})
-
-
-class SlidingKernel(_Settings):
+class SlidingKernel(SettingsWidget):
     """A kernel that slides over a picture, in the browser.
 
     Without arguments it opens on the first worked example of the lectures. Every argument is also a trait: it can be
@@ -181,7 +55,7 @@ class SlidingKernel(_Settings):
     Examples
     --------
     >>> SlidingKernel(kernel_size=3, stride=2, padding=1).output.tolist()
-    [[[10.0, 11.0, 5.0], [15.0, 17.0, 8.0], [6.0, 4.0, 8.0]]]
+    [[[6.0, 17.0, 3.0], [8.0, 17.0, 13.0], [6.0, 4.0, 4.0]]]
     """
 
     def __init__(
@@ -247,9 +121,101 @@ class SlidingKernel(_Settings):
         output = self.trace.output
         return np.maximum(output, 0) if self.relu else output
 
+    @property
+    def code(self) -> str:
+        """The line of PyTorch that builds the layer; setting it reads such a line, without ever evaluating it."""
+        return format_code(self._now())
+
+    @code.setter
+    def code(self, line: str) -> None:
+        self.set(**_refused(parse_code, line))
+
+    @property
+    def state(self) -> str:
+        """Everything but a large picture as a short text, for a link or a QR code; setting it opens such a text."""
+        return share.encode_state(self._now())
+
+    @state.setter
+    def state(self, text: str) -> None:
+        opened = _refused(share.decode_state, text)
+        kept = {"playing", "states", *(name for name, value in opened.items() if value is None)}
+        fresh = {**settings.DEFAULTS, **opened}
+        read = {name: settings.read(name, value) for name, value in fresh.items() if name not in kept}
+        self._take(settings.settled({**self._now(), **read}))
+
     def reset(self) -> None:
         """Go back to what the widget was opened on."""
-        self._take(self._opened_on)
+        self._take({**self._opened_on, "states": self.states})
+
+    def bind(self, key: int | str, state: str | None = None) -> None:
+        """Keep a state under a key from 1 to 9, which opens it when pressed on the picture.
+
+        Parameters
+        ----------
+        key
+            1 to 9.
+        state
+            A share string, the name of a preset, or None for the state that is shown.
+
+        >>> w = SlidingKernel()
+        >>> w.bind(1, "padding_strides")
+        """
+        if isinstance(key, bool) or str(key) not in tuple("123456789"):
+            raise IllegalLayer(f"key {key!r} cannot be bound: use 1 to 9")
+        if state is None:
+            text = self.state
+        elif state in presets.names():
+            text = share.encode_state(settings.opening(presets.settings_of(state)))
+        elif isinstance(state, str) and state.startswith(share.MARK):
+            _refused(share.decode_state, state)
+            text = state
+        else:
+            works = f"use a text that begins with {share.MARK}, or {settings.alternatives(presets.names())}"
+            raise IllegalLayer(f"{arrays.shortened(state)} is neither a share string nor a preset: {works}")
+        self.states = {**self.states, str(key): text}
+
+    @classmethod
+    def from_layer(cls, layer: Any, image: Any = None, **look: Any) -> SlidingKernel:
+        """Show a torch layer with its own weights on a picture.
+
+        Parameters
+        ----------
+        layer
+            An `nn.Conv2d`, `nn.ConvTranspose2d`, `nn.MaxPool2d` or `nn.AvgPool2d`, with any of their options except a
+            `padding_mode` other than "zeros".
+        image
+            A picture with as many channels as the layer reads; None: the lectures' small grid, in as many channels.
+        **look
+            Further arguments of `SlidingKernel`, such as `level` or `relu`.
+
+        Raises
+        ------
+        IllegalLayer
+            A `ValueError` that says why this layer cannot be shown.
+        """
+        return cls(**{**layers.settings_of(layer, image), **look})
+
+    @classmethod
+    def preset(cls, name: str, **look: Any) -> SlidingKernel:
+        """Open one of the layers that `presets` lists.
+
+        >>> SlidingKernel.preset("full_padding_no_strides").output.shape
+        (1, 7, 7)
+        """
+        return cls(**{**_refused(presets.settings_of, name), **look})
+
+    @staticmethod
+    def presets() -> tuple[str, ...]:
+        """Names for `preset`: the fifteen animations of Dumoulin and Visin's guide, and four with numbers."""
+        return presets.names()
+
+
+def _refused(read: Callable[[Any], Any], value: Any) -> Any:
+    """Read `value`, with a refusal of the widget's own kind."""
+    try:
+        return read(value)
+    except ValueError as refusal:
+        raise IllegalLayer(str(refusal)) from None
 
 
 _WIDGETS_OWN = frozenset(anywidget.AnyWidget.class_trait_names())

@@ -1,0 +1,137 @@
+"""The traits of the moving kernel, which change together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from cnnviz.widgets import _bundle
+from cnnviz.widgets.sliding_kernel import arrays, settings
+from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
+
+_HERE = Path(__file__).parent
+
+
+class Setting(traitlets.TraitType):
+    """A trait that travels to the view and takes what `settings.read` takes."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(default_value=settings.DEFAULTS[name])
+        self.tag(sync=True)
+
+    def validate(self, obj: traitlets.HasTraits, value: Any) -> Any:  # noqa: D102
+        return settings.read(self.name, value)
+
+
+class ArraySetting(Setting):
+    """A picture or a kernel: compared by its numbers, sent as a list or as bytes."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.tag(to_json=lambda array, _: arrays.to_wire(array))
+
+    def set(self, obj: traitlets.HasTraits, value: Any) -> None:  # noqa: D102
+        new, old = self._validate(obj, value), self.get(obj)
+        if not np.array_equal(old, new):
+            obj._trait_values[self.name] = new
+            obj._notify_trait(self.name, old, new)
+
+
+class SettingsWidget(anywidget.AnyWidget):
+    """An anywidget whose settings are traits; whichever way they change, the result is a legal layer."""
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+
+    op = Setting("op")
+    image = ArraySetting("image")
+    kernel = ArraySetting("kernel")
+    kernel_name = Setting("kernel_name")
+    angle = Setting("angle")
+    bias = Setting("bias")
+    relu = Setting("relu")
+    height = Setting("height")
+    width = Setting("width")
+    in_channels = Setting("in_channels")
+    filters = Setting("filters")
+    kernel_size = Setting("kernel_size")
+    stride = Setting("stride")
+    padding = Setting("padding")
+    dilation = Setting("dilation")
+    output_padding = Setting("output_padding")
+    groups = Setting("groups")
+    ceil_mode = Setting("ceil_mode")
+    count_include_pad = Setting("count_include_pad")
+    divisor_override = Setting("divisor_override")
+    position = Setting("position")
+    filter = Setting("filter")
+    fill = Setting("fill")
+    playing = Setting("playing")
+    speed = Setting("speed")
+    level = Setting("level")
+    reveal = Setting("reveal")
+    heatmap = Setting("heatmap")
+    predict = Setting("predict")
+    guess = Setting("guess")
+    square = Setting("square")
+    states = Setting("states")
+
+    @traitlets.default("_esm")
+    def _default_esm(self) -> str:
+        return _bundle.join(_HERE / "view.js")
+
+    @traitlets.default("_css")
+    def _default_css(self) -> str:
+        return _bundle.text(_HERE / "sliding_kernel.css")
+
+    def set(self, **changes: Any) -> None:
+        """Change several settings at once: all of them, or none with the reason.
+
+        Raises
+        ------
+        IllegalLayer
+            A `ValueError`: a setting that no layer can have, or settings that do not go together.
+
+        >>> w = SettingsWidget()
+        >>> w.set(kernel_size=5, padding=2)
+        >>> w.kernel_size, w.padding
+        (5, 2)
+        """
+        new = settings.changed(self._now(), changes)
+        if not self._cross_validation_lock:  # within hold_trait_notifications the whole is checked at the end
+            new = settings.settled(new)
+        self._take(new)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in settings.DEFAULTS:
+            self.set(**{name: value})
+        else:
+            super().__setattr__(name, value)
+
+    def _now(self) -> settings.State:
+        return {name: getattr(self, name) for name in settings.DEFAULTS}
+
+    def _take(self, new: Mapping[str, Any]) -> None:
+        with self.hold_sync(), self.hold_trait_notifications():
+            for name, value in new.items():
+                if value is not getattr(self, name):
+                    self.set_trait(name, value)
+
+    @traitlets.validate(*settings.DEFAULTS)
+    def _goes_together(self, proposal: dict) -> Any:
+        settings.layer_of({**self._now(), proposal["trait"].name: proposal["value"]})
+        return proposal["value"]
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the view changed; refuse it as a whole, and say so there, when it is no layer."""
+        try:
+            super().set_state(sync_data)
+            self._take(settings.settled(self._now()))
+        except IllegalLayer as refusal:  # a jslink can bypass the sliders' bounds
+            self.send_state([name for name in sync_data if name in settings.DEFAULTS])
+            self.send({"kind": "refused", "message": str(refusal)})
