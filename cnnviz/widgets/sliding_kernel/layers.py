@@ -30,13 +30,12 @@ def settings_of(layer: Any, image: Any = None) -> dict[str, Any]:
         given |= _weights_of(layer, op)
     if image is None:
         span = max(Window(given["kernel_size"], dilation=given.get("dilation", 1)).span)
-        return given | {"height": max(5, span), "width": max(5, span)}
+        return given | {"height": max(5, span + 2), "width": max(5, span + 2)}
     picture = arrays.read_picture(image)
     if op not in POOLS and len(picture) != layer.in_channels:
-        channels = (
-            f"the layer reads {layer.in_channels} channels, but the image of shape {picture.shape} has {len(picture)}"
-        )
-        raise IllegalLayer(f"{channels}: use an image ({layer.in_channels}, height, width)")
+        has = f"the image of shape {picture.shape} has {len(picture)}"
+        works = f"use an image ({layer.in_channels}, height, width)"
+        raise IllegalLayer(f"the layer reads {layer.in_channels} channels, but {has}: {works}")
     given.pop("in_channels", None)
     return given | {"image": picture}
 
@@ -56,9 +55,7 @@ def _op_of(layer: Any) -> str:
 
 def _weights_of(layer: Any, op: str) -> dict[str, Any]:
     if layer.weight.is_meta:
-        raise IllegalLayer(
-            f"{type(layer).__name__} is on the meta device and has no weights: use a layer on the CPU or GPU"
-        )
+        raise IllegalLayer(f"{type(layer).__name__} on the meta device has no weights: use a layer on the CPU or GPU")
     given = {"kernel": layer.weight, "in_channels": layer.in_channels, "filters": layer.out_channels}
     given |= {"groups": layer.groups, "bias": 0 if layer.bias is None else layer.bias}
     return given | ({"output_padding": layer.output_padding} if op == "transposed" else {})

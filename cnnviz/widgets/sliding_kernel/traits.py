@@ -45,6 +45,7 @@ class ArraySetting(Setting):
 class SettingsWidget(anywidget.AnyWidget):
     """An anywidget whose settings are traits; whichever way they change, the result is a legal layer."""
 
+    _open = False  # not yet: what the constructor sets was checked as a whole
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
 
@@ -89,6 +90,10 @@ class SettingsWidget(anywidget.AnyWidget):
     def _default_css(self) -> str:
         return _bundle.text(_HERE / "sliding_kernel.css")
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._open = True
+
     def set(self, **changes: Any) -> None:
         """Change several settings at once: all of them, or none with the reason.
 
@@ -108,7 +113,7 @@ class SettingsWidget(anywidget.AnyWidget):
         self._take(new)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in settings.DEFAULTS:
+        if name in settings.DEFAULTS and self._open:
             self.set(**{name: value})
         else:
             super().__setattr__(name, value)
@@ -124,7 +129,8 @@ class SettingsWidget(anywidget.AnyWidget):
 
     @traitlets.validate(*settings.DEFAULTS)
     def _goes_together(self, proposal: dict) -> Any:
-        settings.layer_of({**self._now(), proposal["trait"].name: proposal["value"]})
+        if self._open:
+            settings.layer_of({**self._now(), proposal["trait"].name: proposal["value"]})
         return proposal["value"]
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
