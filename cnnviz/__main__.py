@@ -25,7 +25,7 @@ Further arguments go to JupyterLab (lab --port=9000) or pytest (test -k window).
 
 NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
 NBVAL += ["--nbval-cell-timeout", "120"]
-COVERAGE = ["--cov", "--cov-report=term"]
+COVERAGE = ["--cov=cnnviz", "--cov-config=pyproject.toml", "--cov-report=term"]  # nbval needs both names
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_PLACES = (

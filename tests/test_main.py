@@ -131,11 +131,11 @@ def test_lab_listens_elsewhere_only_when_asked(commands, monkeypatch):
 def test_test_runs_everything_or_what_it_is_told(commands, monkeypatch):
     monkeypatch.setattr(main, "find_browser", lambda python: "/usr/bin/chromium")
     main.main(["test"])
-    assert {"--nbval", "--nbval-current-env", "tests/nbval_sanitize.cfg", "--cov"} <= set(commands[-1])
+    assert {"--nbval", "--nbval-current-env", "tests/nbval_sanitize.cfg", "--cov=cnnviz"} <= set(commands[-1])
     assert os.environ.pop("CNNVIZ_BROWSER") == "/usr/bin/chromium"
     main.main(["test", "-k", "window"])
     assert commands[-1][-2:] == ["-k", "window"]
-    assert "--cov" not in commands[-1]  # a part of the tests says nothing about coverage
+    assert "--cov=cnnviz" not in commands[-1]  # a part of the tests says nothing about coverage
     os.environ.pop("CNNVIZ_BROWSER")
 
 
