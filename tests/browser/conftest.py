@@ -1,12 +1,13 @@
 """One JupyterLab and one browser for all tests in this folder."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.kernel_view import KernelView
 from tests.browser.lab import LabPage, LabServer, find_browser, launched_browser, notebook_of
 
 WINDOW = {"width": 1280, "height": 900}
@@ -49,7 +50,9 @@ def scratch(browser: Browser, server: LabServer) -> Iterator[LabPage]:
     context = browser.new_context(viewport=WINDOW)
     lab = LabPage(context.new_page(), server)
     lab.open(server.add(notebook_of(""), "scratch.ipynb"), workspace="scratch")
-    lab.ask("import ipywidgets")
+    lab.ask(
+        "import ipywidgets, numpy as np, torch\nfrom torch.nn import functional as F\nfrom cnnviz import SlidingKernel"
+    )
     yield lab
     context.close()
 
@@ -62,6 +65,16 @@ def lab(scratch: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
     yield scratch
     scratch.screenshot(request.node.name.replace("/", "-"))
     assert scratch.errors == []
+
+
+@pytest.fixture
+def show(lab: LabPage) -> Callable[..., KernelView]:
+    """Show a `SlidingKernel` with these arguments, called w in Python, in the scratch notebook."""
+
+    def shown(arguments: str = "") -> KernelView:
+        return KernelView.in_cell(lab.run_cell(f"w = SlidingKernel({arguments})\nw"))
+
+    return shown
 
 
 @pytest.fixture

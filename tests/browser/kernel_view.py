@@ -75,7 +75,7 @@ class KernelView:
     # ---- its controls ----------------------------------------------------------------------------------------------
 
     def slider(self, name: str) -> Locator:
-        return self.root.locator(f"input[type=range][data-name='{name}']")
+        return self.root.locator(f"input[type=range][data-name='{name}']:visible")
 
     def sliders(self) -> list[str]:
         """Names of the sliders that can be moved now."""
@@ -86,7 +86,7 @@ class KernelView:
         return float(self.slider(name).input_value())
 
     def value_text(self, name: str) -> str:
-        return self.root.locator(f"output[data-for='{name}']").text_content() or ""
+        return self.root.locator(f"output[data-for='{name}']:visible").text_content() or ""
 
     def bounds(self, name: str) -> tuple[float, float]:
         slider = self.slider(name)

@@ -107,12 +107,15 @@ class LabServer:
 
 
 def private_folders(home: Path) -> dict[str, str]:
-    """Environment variables that keep a Jupyter server out of the user's own settings."""
+    """Environment variables that keep a Jupyter server out of the user's own settings, and ask for no news."""
     names = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     names += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "XDG_CACHE_HOME", "MPLCONFIGDIR")
     folders = {name: home / name.lower() for name in names}
     for path in folders.values():
         path.mkdir(parents=True, exist_ok=True)
+    news = folders["JUPYTERLAB_SETTINGS_DIR"] / "@jupyterlab" / "apputils-extension"
+    news.mkdir(parents=True, exist_ok=True)
+    (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     return {name: str(path) for name, path in folders.items()}
 
 
@@ -270,6 +273,19 @@ class LabPage:
         if reply["error"]:
             raise KernelError(reply["error"])
         return reply["text"].strip()
+
+    def wait_python(self, condition: str, seconds: float = 5) -> None:
+        """Wait until an expression is true in the notebook's kernel."""
+        end = time.monotonic() + seconds
+        while self.ask(f"print(bool({condition}))") != "True":
+            assert time.monotonic() < end, f"in {seconds} s it never was true in Python that {condition}"
+            self.page.wait_for_timeout(50)
+
+    def theme(self, name: str) -> None:
+        """Light or Dark."""
+        self.command("apputils:change-theme", {"theme": f"JupyterLab {name}"})
+        light = "true" if name == "Light" else "false"
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']")
 
     def restart_kernel(self) -> None:
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
