@@ -13,6 +13,8 @@ const KERNEL_WORDS = { "": "own numbers", sobel_x: "Sobel x", sobel_y: "Sobel y"
 
 // name, level from which it is shown, where it makes sense; pairs are [height, width] when the lock is open
 const pools = (layer) => layer.op.endsWith("pool");
+const outputHidden = (state) => state.predict === "shape" || state.reveal < 2;
+const turns = (layer) => !pools(layer) && layer.kernelHeight * layer.kernelWidth > 1; // a 1x1 kernel looks the same from all sides
 const SLIDERS = [
   { name: "kernel_size", level: 1, pair: true },
   { name: "stride", level: 2, pair: true },
@@ -24,12 +26,12 @@ const SLIDERS = [
   { name: "in_channels", level: 3, choices: true },
   { name: "filters", level: 3, choices: true, when: (layer) => !pools(layer) },
   { name: "groups", level: 3, choices: true, when: (layer) => !pools(layer) },
-  { name: "angle", level: 1, range: [0, 360, 5], unit: "°", when: (layer) => !pools(layer) && isPicture(layer) },
-  { name: "bias", level: 1, range: [-3, 3, 0.1], when: (layer) => !pools(layer) && isPicture(layer) },
+  { name: "angle", level: 1, range: [0, 360, 5], unit: "°", when: (layer) => turns(layer) && isPicture(layer) },
+  { name: "bias", level: 1, range: [-3, 3, 0.1], unseen: outputHidden, when: (layer) => !pools(layer) && isPicture(layer) },
 ];
 const RARE = [
-  { name: "angle", range: [0, 360, 5], unit: "°", when: (layer) => !pools(layer) && !isPicture(layer) },
-  { name: "bias", range: [-10, 10, 0.5], when: (layer) => !pools(layer) && !isPicture(layer) },
+  { name: "angle", range: [0, 360, 5], unit: "°", when: (layer) => turns(layer) && !isPicture(layer) },
+  { name: "bias", range: [-10, 10, 0.5], unseen: outputHidden, when: (layer) => !pools(layer) && !isPicture(layer) },
   { name: "speed", range: [0.5, 30, 0.5], unit: " cells/s" },
 ];
 const SWITCHES = [
@@ -85,10 +87,10 @@ function sliderOf(view, one) {
     if (node.hidden !== hidden) node.hidden = hidden;
     if (hidden) return;
     const now = valueOf(one, state, layer);
-    choices = one.choices ? bounds[name] : null;
-    const [low, high, by] = one.range ?? (choices ? [0, choices.length - 1, 1] : [...boundOf(one, bounds, locked), 1]);
+    choices = one.choices ? choicesOf(name, bounds, state) : null;
+    const [low, high, by] = one.range ?? (choices ? [0, choices.length - 1, 1] : [...boundOf(one, bounds, locked, state), 1]);
     const at = choices ? choices.indexOf(now) : now;
-    setRange(input, Math.min(low, at), Math.max(high, at), by, at);
+    setRange(input, Math.min(low, at), Math.max(high, at), by, at, one.unseen?.(state));
     const text = typeof state[name] === "string" ? `${state[name]} (${now})` : numberText(now) + unit;
     setText(value, text);
     input.setAttribute("aria-valuetext", text);
@@ -96,12 +98,12 @@ function sliderOf(view, one) {
   return { node, update };
 }
 
-function setRange(input, low, high, by, at) {
+function setRange(input, low, high, by, at, unseen = false) {
   if (input.min !== String(low)) input.min = low;
   if (input.max !== String(high)) input.max = high;
   if (input.step !== String(by)) input.step = by;
   if (input.value !== String(at)) input.value = at;
-  const nowhere = low === high;
+  const nowhere = low === high || unseen;
   if (input.disabled !== nowhere) input.disabled = nowhere; // what cannot be dragged does not look as if it could
 }
 
@@ -111,9 +113,9 @@ function valueOf({ name, axis = 0 }, state, layer) {
   return side(state[name], axis);
 }
 
-function boundOf({ name, pair, axis, size }, bounds, locked) {
+function boundOf({ name, pair, axis, size }, bounds, locked, state) {
   if (!pair) {
-    if (!locked || !size) return bounds[name];
+    if (!locked || !size || state.height !== state.width) return bounds[name];
     return meet(bounds[name], bounds[size]); // the lock moves height and width together
   }
   const [rows, cols] = bounds[name];
@@ -128,13 +130,27 @@ function changeOf({ name, pair, axis, size }, value, session, locked) {
     return { bias: session.get("bias").map((old, index) => (index === filter ? value : old)) };
   }
   if (size && locked && session.get("height") === session.get("width")) return { [name]: value, [size]: value };
-  if (!pair || axis === undefined) {
-    return name === "in_channels" && session.get("op").endsWith("pool") ? { in_channels: value, filters: value } : { [name]: value };
-  }
+  if (name === "in_channels") return channelChange(value, session);
+  if (!pair || axis === undefined) return { [name]: value };
   const { rows, cols } = session.current().layer;
   const now = typeof session.get(name) === "string" ? [rows.before, cols.before] : [0, 1].map((one) => side(session.get(name), one));
   now[axis] = value;
   return { [name]: now[0] === now[1] ? now[0] : now };
+}
+
+const isDepthwise = ({ op, groups, in_channels: channels }) => op === "conv" && groups > 1 && groups === channels;
+
+/** Depthwise channels bring their group with them, so that all counts are open; else only multiples of the groups are. */
+function choicesOf(name, bounds, state) {
+  return name === "in_channels" && isDepthwise(state) ? [1, 2, 3, 4].filter((count) => count * (state.filters / state.groups) <= 8) : bounds[name];
+}
+
+function channelChange(channels, session) {
+  const { layer } = session.current();
+  const change = { in_channels: channels };
+  if (pools(layer)) return { ...change, filters: channels };
+  const depthwise = isDepthwise({ op: layer.op, groups: layer.groups, in_channels: layer.inChannels });
+  return depthwise ? { ...change, groups: channels, filters: channels * (layer.filters / layer.groups) } : change;
 }
 
 /** A drag lasts from the first input to the release; a coarse picture is redrawn in full then. */
@@ -171,8 +187,7 @@ export function buildLists(session) {
   return {
     nodes: [op, kernel],
     update({ layer }, state) {
-      const depthwise = state.op === "conv" && state.groups > 1 && state.groups === state.in_channels;
-      op.value = depthwise ? "depthwise" : state.op;
+      op.value = isDepthwise(state) ? "depthwise" : state.op;
       kernel.value = state.kernel_name;
       kernel.hidden = pools(layer);
     },

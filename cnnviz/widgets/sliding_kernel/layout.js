@@ -2,6 +2,7 @@
 // Reading order is left to right: input, kernel, products, output. All cells have one size.
 
 const LABEL = 22; // a line of 14 px text above each grid
+const TITLE = 92; // the width of a title such as "products, 0"
 const GAP = 40; // between columns: room for an operator sign
 const PIXELS_ABOVE = 16; // above this many cells a side: a picture without numbers
 const ROOMS = [5, 7, 9, 12, 16, 18, 22, 28, 36, 48];
@@ -13,10 +14,11 @@ export const isPicture = (layer) => Math.max(layer.height, layer.width) > PIXELS
  */
 export function growRoom(room, layer) {
   const picture = isPicture(layer);
-  const up = (count) => (picture ? count : ROOMS.find((size) => size >= count) ?? count);
+  const exact = picture || layer.inChannels > 1; // several channels share the height: no room to spare
+  const up = (count) => (exact ? count : ROOMS.find((size) => size >= count) ?? count);
   const needed = {
     inRows: up(layer.rows.length), inCols: up(layer.cols.length), outRows: up(layer.outHeight), outCols: up(layer.outWidth),
-    kernel: Math.max(picture ? 1 : 5, layer.kernelHeight, layer.kernelWidth),
+    kernel: Math.max(exact ? 1 : 5, layer.kernelHeight, layer.kernelWidth),
   };
   if (!room || room.picture !== picture) return { picture, ...needed };
   const grown = { picture };
@@ -35,9 +37,10 @@ export function channelsOf(layer, filter, first, count) {
 }
 
 /** Every panel as { kind, x, y, rows, cols, cell, channel }, with the canvas height that they need. */
-export function layoutScene({ layer, filter, channel, room, width, maxHeight, maxCell, strip }) {
+export function layoutScene({ layer, filter, channel, room, width, maxHeight: height, maxCell, strip }) {
   const pools = layer.op.endsWith("pool");
   const reads = pools ? 1 : layer.inChannels / layer.groups;
+  const maxHeight = reads > 1 && !isPicture(layer) ? 1.3 * height : height; // several channels stand below each other
   const plan = isPicture(layer)
     ? picturePlan(layer, room, reads, width, maxHeight, pools)
     : gridPlan(room, reads, width, maxHeight, maxCell, pools);
@@ -45,22 +48,22 @@ export function layoutScene({ layer, filter, channel, room, width, maxHeight, ma
   const scene = plan.picture ? placePicture(plan, layer, channels, pools) : placeGrids(plan, layer, channels, pools);
   scene.offsetX = Math.max(0, Math.floor((width - plan.width) / 2));
   for (const panel of scene.panels) panel.x += scene.offsetX;
-  const height = Math.max(scene.height, plan.height);
-  return { ...scene, ...plan, channels, stripTop: height + 14, height: height + (strip ? strip + 14 : 0) };
+  const below = Math.max(scene.height, plan.height);
+  return { ...scene, ...plan, channels, stripTop: below + 14, height: below + (strip ? strip + 14 : 0) };
 }
 
 // ---- grids of numbers ----------------------------------------------------------------------------------------------
 
-/** One row of four columns, or kernel above products in one column: whichever gives larger cells. */
+/** Four columns in a row where cells stay large, else kernel above products; as many channels as can still be read. */
 function gridPlan(room, reads, width, maxHeight, maxCell, pools) {
-  let best;
+  const plans = [];
   for (let shown = Math.min(reads, 4); shown >= 1; shown--) {
     for (const stacked of pools ? [false] : [false, true]) {
-      const cell = fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools);
-      if (!best || cell > best.cell + (best.shown - shown) * 8) best = { cell, shown, stacked };
+      plans.push({ shown, stacked, cell: fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools) });
     }
-    if (best.cell >= 28) break; // all these channels fit with readable numbers
   }
+  const readable = plans.find(({ shown, cell }) => cell >= (shown > 1 ? 24 : 30));
+  const best = readable ?? plans.reduce((one, other) => (other.cell > one.cell ? other : one));
   const { cell, shown, stacked } = best;
   const columns = gridColumns(room, stacked, pools);
   return {
@@ -111,7 +114,7 @@ function placeGrids(plan, layer, channels, pools) {
 /** Two pictures at one scale, and between them the kernel and its products in cells large enough for numbers. */
 function picturePlan(layer, room, reads, width, maxHeight, pools) {
   const cell = Math.max(14, Math.min(32, Math.floor(210 / room.kernel)));
-  const side = room.kernel * cell;
+  const side = kernelSide(room, cell);
   const besides = !pools && 2 * side + 16 <= 210; // kernel beside products, else above them
   const middle = pools ? side : besides ? 2 * side + 16 : side;
   const block = (besides || pools ? side : 2 * side + LABEL + 6) + LABEL + 6;
@@ -126,11 +129,14 @@ function picturePlan(layer, room, reads, width, maxHeight, pools) {
   };
 }
 
+/** A 1x1 kernel still needs the width of its title. */
+const kernelSide = (room, cell) => Math.max(room.kernel * cell, TITLE);
+
 function placePicture(plan, layer, channels, pools) {
   const { cell, scale, room, besides, block } = plan;
   const panels = [{ kind: "input", channel: channels[0], x: 0, y: LABEL, rows: layer.rows.length, cols: layer.cols.length, cell: scale }];
   const kernelX = room.inCols * scale + GAP;
-  const side = room.kernel * cell;
+  const side = kernelSide(room, cell);
   let y = LABEL;
   for (const channel of channels) {
     const size = { channel, rows: layer.kernelHeight, cols: layer.kernelWidth, cell };

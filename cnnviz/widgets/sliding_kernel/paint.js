@@ -49,14 +49,17 @@ function paintInput(frame, panel) {
   else {
     const shade = shadeScale(...frame.cache.imageRange(result.image));
     const offset = panel.channel * frame.plane;
+    const zero = layer.op === "max_pool" ? undefined : 0; // a max pool has no zeros: its padding never wins
+    const inWindow = windowTest(frame);
     paintCells(frame, panel, (row, col) => {
       const r = rows.source[row], c = cols.source[col];
-      if (r < 0 || c < 0) return null;
+      const seen = inWindow(row, col);
+      if (r < 0 || c < 0) return [seen ? palette.tint : null, palette.faint, zero];
       const value = result.image[offset + r * layer.width + c];
       const tone = shade(value);
-      return [palette.grey.css[tone], palette.grey.text[tone], value];
+      const colours = seen ? palette.tinted : palette.grey;
+      return [colours.css[tone], colours.text[tone], value, false, true];
     });
-    paintPaddingZeros(frame, panel);
   }
   paintUnread(frame, panel);
 }
@@ -70,11 +73,11 @@ function paintPadding(frame, panel) {
   context.strokeRect(panel.x + 0.5, panel.y + 0.5, panel.cols * panel.cell - 1, panel.rows * panel.cell - 1);
 }
 
-/** Padding is drawn as what it is: zeros (a max pool has none: its padding never wins). */
-function paintPaddingZeros(frame, panel) {
-  const { layer, palette } = frame;
-  if (layer.op === "max_pool") return;
-  paintCells(frame, panel, (row, col) => (layer.rows.source[row] < 0 || layer.cols.source[col] < 0 ? [null, palette.faint, 0] : null));
+/** Whether the window reads a drawn cell now; while a weight is pointed at, no window stands anywhere. */
+function windowTest({ layer: { rows, cols }, cell, focus }) {
+  const taps = (axis, start) => new Set(Array.from({ length: axis.kernel }, (_, tap) => start + tap * axis.dilation));
+  const [inRows, inCols] = [taps(rows, cell.i * rows.step), taps(cols, cell.j * cols.step)];
+  return focus?.kind === "weight" ? () => false : (row, col) => inRows.has(row) && inCols.has(col);
 }
 
 /** The part of the drawn input that holds the picture itself; a stretched (transposed) one is drawn cell by cell. */
@@ -145,9 +148,8 @@ function paintKernel(frame, panel) {
   paintCells(frame, panel, (row, col) => {
     const value = result.weights[weightIndex(layer, result.filter, panel.channel, row, col)];
     const tone = shade(value);
-    return [palette.signed.css[tone], palette.signed.text[tone], value];
+    return [palette.signed.css[tone], palette.signed.text[tone], value, false, true];
   });
-  outline(frame, panel, 0, 0, panel.rows, panel.cols, palette.grid, 1);
 }
 
 /** The patch under the window times the kernel; for a pool the patch itself. */
@@ -165,7 +167,7 @@ function paintProducts(frame, panel) {
       const term = byCell.get(drawn);
       if (!term) return null;
       const tone = shade(product(term));
-      return [palette.signed.css[tone], palette.signed.text[tone], product(term), term === winner];
+      return [palette.signed.css[tone], palette.signed.text[tone], product(term), term === winner, true];
     });
   }
   outline(frame, panel, 0, 0, panel.rows, panel.cols, palette.window, 3);
@@ -196,7 +198,7 @@ function paintOutputCells(frame, panel) {
     const value = result.output[offset + at];
     const tone = shade(value);
     const hidden = look.predict === "cell" && row === frame.cell.i && col === frame.cell.j;
-    return hidden ? [palette.paper, palette.ink, "?"] : [palette.signed.css[tone], palette.signed.text[tone], value];
+    return hidden ? [palette.paper, palette.ink, "?", false, true] : [palette.signed.css[tone], palette.signed.text[tone], value, false, true];
   });
 }
 
@@ -227,7 +229,7 @@ function paintUnknown(frame, panel) {
 
 // ---- cells, lines and words ----------------------------------------------------------------------------------------
 
-/** Fills every cell for which `cellAt(row, col)` gives [fill, text colour, value, strong]; null leaves it as it is. */
+/** Fills every cell for which `cellAt(row, col)` gives [fill, text colour, value, strong, framed]; null leaves it as it is. */
 function paintCells(frame, panel, cellAt) {
   const { context, scene } = frame;
   const { x, y, cell } = panel;
@@ -241,8 +243,12 @@ function paintCells(frame, panel, cellAt) {
     for (let col = 0; col < panel.cols; col++) {
       const content = cellAt(row, col);
       if (!content) continue;
-      const [fill, ink, value, strong] = content;
+      const [fill, ink, value, strong, framed] = content;
       const left = x + col * cell, top = y + row * cell;
+      if (framed) {
+        context.fillStyle = frame.palette.grid;
+        context.fillRect(left - 1, top - 1, cell + 1, cell + 1);
+      }
       if (fill) {
         context.fillStyle = fill;
         context.fillRect(left, top, cell - inset, cell - inset);
@@ -266,7 +272,7 @@ export function fittingText(value, chars) {
   for (let digits = 3; text.length > chars && digits >= 1; digits--) {
     text = numberText(Number(value.toPrecision(digits))).replace(/^(−?)0\./, "$1.");
   }
-  if (text.length > chars) text = "…";
+  if (text.length > chars) text = Math.abs(value) < 0.1 ? "~0" : value.toExponential(0).replace("e+", "e").replace("-", "−");
   if (texts.size > 5000) texts.clear();
   texts.set(key, text);
   return text;
@@ -281,7 +287,7 @@ function paintTitle(frame, panel) {
   if (panel.kind === "kernel" && layer.flipped) title = "kernel, flipped";
   if (panel.kind === "products" && layer.op.endsWith("pool")) title = "under the window";
   const colour = scene.picture && panel.kind === "input" && layer.inChannels === 3 && layer.groups === 1;
-  if (several && panel.kind !== "output" && !colour) title = first && panel.kind !== "products" ? `${title}, channel ${panel.channel}` : `channel ${panel.channel}`;
+  if (several && panel.kind !== "output" && !colour) title = first ? `${title}, ${panel.channel}` : `channel ${panel.channel}`;
   if (panel.kind === "output" && layer.filters > 1) title = `output, filter ${result.filter}`;
   context.fillStyle = palette.ink;
   context.font = `${frame.fontSize}px ${palette.font}`;
@@ -293,13 +299,16 @@ function paintTitle(frame, panel) {
 /** The operators between the columns: input ∗ kernel = products → sum. */
 function paintSigns(frame) {
   const { context, scene, palette } = frame;
-  const size = Math.max(20, frame.fontSize * 1.3);
   context.fillStyle = palette.faint;
-  context.font = `${size}px ${palette.font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   const column = (kind) => scene.panels.find((panel) => panel.kind === kind);
-  const between = (panel, sign) => panel && context.fillText(sign, panel.x - 20, panel.y + 0.5 * Math.min(panel.rows * panel.cell, 120));
+  const { rows, cell } = column("products");
+  const height = rows * cell;
+  const between = (panel, sign) => {
+    context.font = `${frame.fontSize * (sign.length > 1 ? 1 : 1.4)}px ${palette.font}`;
+    if (panel) context.fillText(sign, panel.x - 20, panel.y + Math.min(height, panel.rows * panel.cell) / 2);
+  };
   between(column("kernel"), "∗");
   const products = column("products");
   if (products && !scene.stacked && !scene.picture) between(products, column("kernel") ? "=" : "→");
@@ -348,23 +357,27 @@ function paintFocus(frame) {
   }
 }
 
-/** The window where it stands: every cell that it reads tinted, its frame around them. */
+/** The frame of the window where it stands; the cells that it reads are tinted with their numbers. */
 function paintWindow(frame, panel) {
-  const { context, layer, palette } = frame;
+  const { layer, palette } = frame;
   const { i, j } = frame.glide ?? frame.cell;
   const { rows, cols } = layer;
   const row = i * rows.step, col = j * cols.step;
-  if (panel.cell >= 8) {
-    context.fillStyle = palette.tint;
-    for (let a = 0; a < rows.kernel; a++) {
-      for (let b = 0; b < cols.kernel; b++) {
-        const { x, y } = corner(panel, row + a * rows.dilation, col + b * cols.dilation);
-        context.fillRect(x, y, panel.cell - 1, panel.cell - 1);
-      }
-    }
-  }
   const high = (rows.kernel - 1) * rows.dilation + 1, wide = (cols.kernel - 1) * cols.dilation + 1;
   outline(frame, panel, row, col, high, wide, palette.window, 3);
+  if (Math.max(high, wide) * panel.cell < 16) halo(frame, panel, row + high / 2, col + wide / 2);
+}
+
+/** A circle that finds a window of a few pixels in a photograph. */
+function halo({ context, palette }, panel, row, col) {
+  const { x, y } = corner(panel, row, col);
+  for (const [colour, thick] of [[palette.paper, 4], [palette.window, 2]]) {
+    context.beginPath();
+    context.arc(x, y, 15, 0, 2 * Math.PI);
+    context.strokeStyle = colour;
+    context.lineWidth = thick;
+    context.stroke();
+  }
 }
 
 function markCells(frame, panel, rows, cols) {

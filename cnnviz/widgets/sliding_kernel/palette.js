@@ -11,12 +11,15 @@ export class Palette {
 
   refresh() {
     const style = getComputedStyle(this.root);
+    if (!style.getPropertyValue("--sk-ink")) return; // not on the page yet
     const colour = (name) => style.getPropertyValue(`--sk-${name}`).trim();
     for (const name of ["ink", "faint", "paper", "grid", "window", "tint", "mark", "hatch"]) this[name] = colour(name);
     const [negative, zero, positive] = ["negative", "zero", "positive"].map((name) => parseColour(colour(name)));
     this.signed = shades((t) => (t < 0.5 ? mix(zero, negative, 1 - 2 * t) : mix(zero, positive, 2 * t - 1)));
     const [dark, light] = ["cell-dark", "cell-light"].map((name) => parseColour(colour(name)));
     this.grey = shades((t) => mix(dark, light, t));
+    const window = parseColour(this.window);
+    this.tinted = shades((t) => mix(mix(dark, light, t), window, 0.25));
     this.photo = shades((t) => [255 * t, 255 * t, 255 * t]);
     const few = parseColour(colour("few"));
     const many = parseColour(colour("many"));

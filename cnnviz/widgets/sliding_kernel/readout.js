@@ -3,28 +3,37 @@ import { outputShape, sizeFormula } from "../js/geometry.js";
 import { explain } from "../js/arithmetic.js";
 import { numberText } from "../js/number.js";
 
-const MOST_TERMS = 27; // three channels of 3x3: longer sums are told by channel
+const LONGEST = 120; // letters that fit on one line: longer sums are told in short
 
 /** `3·0 + 3·1 + ... = 12`, or the subtotals of the channels where that would be too long to read. */
 export function sumText({ result, terms, cell }) {
   const { layer, bias, filter, relu } = result;
   const own = Array.isArray(bias) ? bias[filter] : bias;
-  const text = terms.length <= MOST_TERMS || layer.op.endsWith("pool") ? explain(layer, terms, own) : channelSums(terms, own);
+  const whole = terms.length <= 64 ? explain(layer, terms, own) : "";
+  const text = whole && whole.length <= LONGEST ? whole : layer.op.endsWith("pool") ? poolText(layer, terms) : channelSums(terms, own);
   const place = `output (${cell.i}, ${cell.j}):  `;
-  if (!relu) return place + text;
-  const value = terms.reduce((sum, term) => sum + term.value * term.weight, own ?? 0);
+  if (!relu || layer.op.endsWith("pool")) return place + text;
+  const value = total(terms, own);
   return `${place}${text},  ReLU: ${numberText(Math.max(0, value))}`;
+}
+
+const total = (terms, bias) => terms.reduce((sum, term) => sum + term.value * term.weight, bias ?? 0);
+
+function poolText(layer, terms) {
+  const largest = layer.op === "max_pool";
+  const value = largest ? Math.max(...terms.map((term) => term.value)) : total(terms, 0);
+  return `${largest ? "the largest" : "the mean"} of ${terms.length} numbers = ${numberText(value)}`;
 }
 
 function channelSums(terms, bias) {
   const sums = new Map();
   for (const { channel, value, weight } of terms) sums.set(channel, (sums.get(channel) ?? 0) + value * weight);
   const parts = [...sums.values()];
-  const total = parts.reduce((sum, part) => sum + part, bias);
+  const all = numberText(total(terms, bias));
   const products = `${terms.length} products`;
-  if (parts.length === 1 || parts.length > 8) return `${products}${bias ? ` + ${numberText(bias)}` : ""} = ${numberText(total)}`;
+  if (parts.length === 1 || parts.length > 8) return `${products}${bias ? ` + ${numberText(bias)}` : ""} = ${all}`;
   const words = parts.map(numberText).join(" + ") + (bias ? ` + ${numberText(bias)}` : "");
-  return `${products}, a subtotal for each channel: ${words} = ${numberText(total)}`;
+  return `${products}, a subtotal for each channel: ${words} = ${all}`;
 }
 
 /** The formula with its numbers, once when height and width agree, and what no window reads. */

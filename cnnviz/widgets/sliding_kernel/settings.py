@@ -116,7 +116,7 @@ def changed(state: Mapping[str, Any], changes: Mapping[str, Any]) -> State:
             new["filters"] = new["in_channels"]
     if changes.get("stride", 1) is None:  # torch's default: pools step from window to window
         new["stride"] = new["kernel_size"] if new["op"] in POOLS else 1
-    if "square" not in given and (new["height"] != new["width"] or any(isinstance(new[name], tuple) for name in PAIRS)):
+    if "square" not in given and any(isinstance(new[name], tuple) for name in PAIRS):
         new["square"] = False
     if "kernel" in given:
         new["kernel"] = _fitting_kernel(given["kernel"], new)

@@ -2,7 +2,7 @@
 // slider is answered within one frame whatever the kernel is doing.
 import { formatCode, parseCode } from "../js/code.js";
 import { buildControls, buildLists } from "./controls.js";
-import { element, listen, setText } from "./dom.js";
+import { element, listen, setText, textField } from "./dom.js";
 import { describeFocus } from "./focus.js";
 import { listenToKeys } from "./keys.js";
 import { growRoom, isPicture, layoutScene } from "./layout.js";
@@ -53,7 +53,7 @@ class View {
     this.status = element("div", { class: "sk-status" });
     this.message = element("div", { class: "sk-message", role: "alert" });
     this.description = element("div", { class: "sk-description", role: "status" });
-    this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, this.formula, this.status, this.message,
+    this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, element("div", { class: "sk-row sk-facts" }, this.formula, this.status), this.message,
       this.predict.row, this.buildPlayer(), this.controls.main, this.controls.switches, this.buildCode(), this.buildRare(), this.description);
     el.append(this.root);
     this.root.locate = (...place) => this.locate(...place);
@@ -70,8 +70,8 @@ class View {
     }, String(level)));
     return element("div", { class: "sk-row sk-bar" }, ...this.lists.nodes, this.predict.list, element("span", { class: "sk-space" }),
       element("span", { class: "sk-levels", role: "group", "aria-label": "level" }, "level ", ...this.levels),
-      this.button("undo", "↶", "undo", () => session.undo()), this.button("reset", "⟲", "reset", () => this.reset()),
-      this.button("stage", "⛶", "full screen", () => this.toggleStage()));
+      this.button("undo", "Undo", "undo (Ctrl+Z)", () => session.undo()), this.button("reset", "Reset", "back to the beginning", () => this.reset()),
+      this.button("stage", "Stage", "full screen, readable from the last row", () => this.toggleStage()));
   }
 
   buildPlayer() {
@@ -89,16 +89,16 @@ class View {
 
   buildCode() {
     const { session } = this;
-    this.code = element("input", { type: "text", class: "sk-code", "data-name": "code", spellcheck: "false", "aria-label": "the layer in PyTorch", onchange: () => this.pasteCode() });
+    this.code = textField({ class: "sk-code", "data-name": "code", "aria-label": "the layer in PyTorch" }, (text) => this.pasteCode(text));
     this.copy = this.button("copy", "Copy", "copy the PyTorch line", () => this.copyText(formatCode(session.state()), "code"));
     return (this.codeRow = element("div", { class: "sk-row" }, this.code, this.copy));
   }
 
   buildRare() {
     const { session } = this;
-    this.shared = element("input", { type: "text", class: "sk-code", "data-name": "state", spellcheck: "false", "aria-label": "this state as a short string", onchange: () => session.open(this.shared.value.trim()) });
+    this.shared = textField({ class: "sk-code", "data-name": "state", "aria-label": "this state as a short string" }, (text) => session.open(text.trim()));
     const words = "Paste a state here to open it; Shift+1 to 9 keeps this one under a key, 1 to 9 opens it.";
-    this.rare = element("details", { class: "sk-rare" }, element("summary", {}, "More: bias, rotation, speed, share"), this.controls.rare,
+    this.rare = element("details", { class: "sk-rare" }, element("summary", {}, "More settings, and sharing"), this.controls.rare,
       element("div", { class: "sk-row" }, this.shared, this.button("share", "Copy", "copy this state as a short string", () => this.copyText(session.share(), "state"))), element("div", { class: "sk-hint" }, words));
     listen(this.rare, "toggle", () => this.redraw());
     return this.rare;
@@ -142,8 +142,8 @@ class View {
     this.redraw();
   }
 
-  pasteCode() {
-    const changes = parseCode(this.code.value);
+  pasteCode(text) {
+    const changes = parseCode(text);
     this.session.try(changes);
     this.session.set(changes);
   }
@@ -208,6 +208,8 @@ class View {
 
   draw() {
     const start = performance.now();
+    if (!this.root.isConnected) return; // the resize observer calls again once the page holds it
+    if (!this.palette.ink) this.palette.refresh();
     this.result = this.session.current();
     if (!this.session.error) this.state = this.session.state();
     this.arrange();
