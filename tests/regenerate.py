@@ -44,7 +44,7 @@ def tidy(notebook: NotebookNode) -> None:
             if "data" in output:
                 output.data = NotebookNode({key: output.data[key] for key in sorted(output.data) if key != WIDGET_VIEW})
                 output.metadata = NotebookNode()
-        cell.outputs = [merged for merged in joined_streams(cell.outputs) if merged.get("name") != "stderr"]
+        cell.outputs = joined_streams([output for output in cell.outputs if output.get("name") != "stderr"])
 
 
 def joined_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
