@@ -267,6 +267,10 @@ class LabPage:
             }"""
         )
 
+    def delete_cell(self, index: int) -> None:
+        script = "i => window.jupyterapp.shell.currentWidget.content.model.sharedModel.deleteCell(i)"
+        self.page.evaluate(script, index)
+
     def ask(self, code: str) -> str:
         """Run code in the notebook's kernel, outside any cell, and return what it printed."""
         reply = self.page.evaluate(_ASK_KERNEL, code)
@@ -285,7 +289,7 @@ class LabPage:
         """Light or Dark."""
         self.command("apputils:change-theme", {"theme": f"JupyterLab {name}"})
         light = "true" if name == "Light" else "false"
-        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']")
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
 
     def restart_kernel(self) -> None:
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")

@@ -1,0 +1,113 @@
+"""The page that `save("x.html")` writes: opened from a file, without a kernel, with the network cut off."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from cnnviz import SlidingKernel
+from tests.browser.kernel_view import KernelView
+from tests.browser.lab import ARTIFACTS
+
+
+class Offline:
+    """A page that may read files and nothing else; keeps what it tried, and its errors."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        page.context.set_offline(True)
+        page.route("**/*", self._decide)
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _decide(self, route) -> None:
+        if route.request.url.startswith("file:"):
+            route.continue_()
+        else:
+            self.asked.append(route.request.url)
+            route.abort()
+
+    def open(self, path: Path, fragment: str = "") -> KernelView:
+        self.page.goto("about:blank")
+        self.page.goto(path.as_uri() + (f"#{fragment}" if fragment else ""))
+        return KernelView(self.page.locator(".cnnviz-sk"))
+
+
+@pytest.fixture
+def offline(page: Page):
+    offline = Offline(page)
+    yield offline
+    assert offline.asked == []
+    assert offline.errors == []
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    path = tmp_path / "a page.html"
+    SlidingKernel(padding=1).save(path)
+    return path
+
+
+def test_its_sliders_are_alive(offline: Offline, exported: Path) -> None:
+    view = offline.open(exported)
+    assert view.layer() == "conv 1x5x5 -> 1x5x5"
+    view.drag("kernel_size", 2)
+    assert view.layer() == "conv 1x5x5 -> 1x6x6"
+    view.choose("op", "max_pool")
+    assert view.layer().startswith("max_pool")
+    view.edit("input", 1, 1, "8")
+    assert 8 in view.output()
+    view.type_in("code", "nn.Conv2d(1, 1, 3)")
+    assert view.layer() == "conv 1x5x5 -> 1x3x3"
+    view.type_in("code", "nn.Conv2d(1, 1, 30)")
+    assert view.is_red()
+    view.press("undo")
+    view.press("play")
+    offline.page.wait_for_timeout(1200)
+    assert view.value("position") >= 1
+    offline.page.screenshot(path=ARTIFACTS / "exported.png")
+    assert view.root.get_attribute("class").find("sk-stale") < 0
+
+
+def test_its_numbers_are_pythons(offline: Offline, exported: Path) -> None:
+    view = offline.open(exported)
+    assert view.output().tolist() == SlidingKernel(padding=1).output[0].tolist()
+
+
+def test_the_fragment_opens_a_state(offline: Offline, exported: Path) -> None:
+    state = SlidingKernel(stride=2, kernel_size=1).state
+    view = offline.open(exported, state)
+    assert view.layer() == "conv 1x5x5 -> 1x3x3"
+    assert view.code() == "nn.Conv2d(1, 1, kernel_size=1, stride=2)"
+
+
+def test_a_broken_fragment_is_a_message(offline: Offline, exported: Path) -> None:
+    state = SlidingKernel(stride=2, kernel_size=1).state
+    view = offline.open(exported, state[:-4])
+    assert view.wait_message("")
+    assert view.is_red()
+    assert view.layer() == "conv 1x5x5 -> 1x5x5"
+
+
+def test_a_photograph_travels_in_the_page(offline: Offline, tmp_path: Path) -> None:
+    widget = SlidingKernel("china", kernel_name="sobel_x", kernel_size=3)
+    widget.save(tmp_path / "photo.html")
+    view = offline.open(tmp_path / "photo.html")
+    assert view.layer() == f"conv {'x'.join(map(str, widget.input.shape))} -> {'x'.join(map(str, widget.output.shape))}"
+    before = view.picture()
+    view.drag("angle", 90)
+    assert view.picture() != before
+
+
+def test_markup_in_the_page_stays_text(offline: Offline, tmp_path: Path) -> None:
+    widget = SlidingKernel()
+    markup = "</script><img src='data:,' onerror='window.broken = 1'>"
+    widget.states = {"1": markup}
+    widget.save(tmp_path / "x.html")
+    view = offline.open(tmp_path / "x.html")
+    view.root.focus()
+    offline.page.keyboard.press("Digit1")
+    assert view.is_red()
+    assert offline.page.evaluate("() => window.broken") is None
