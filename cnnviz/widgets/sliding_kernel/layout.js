@@ -1,7 +1,6 @@
 // Where everything stands on the canvas: a pure function from the layer and the room to rectangles.
 // Reading order is left to right: input, kernel, products, output. All cells have one size.
 
-const LABEL = 22; // a line of 14 px text above each grid
 const TITLE = 92; // the width of a title such as "products, 0"
 const GAP = 40; // between columns: room for an operator sign
 const PIXELS_ABOVE = 16; // above this many cells a side: a picture without numbers
@@ -37,13 +36,13 @@ export function channelsOf(layer, filter, first, count) {
 }
 
 /** Every panel as { kind, x, y, rows, cols, cell, channel }, with the canvas height that they need. */
-export function layoutScene({ layer, filter, channel, room, width, maxHeight: height, maxCell, strip }) {
+export function layoutScene({ layer, filter, channel, room, width, maxHeight: height, maxCell, strip, label }) {
   const pools = layer.op.endsWith("pool");
   const reads = pools ? 1 : layer.inChannels / layer.groups;
   const maxHeight = reads > 1 && !isPicture(layer) ? 1.3 * height : height; // several channels stand below each other
   const plan = isPicture(layer)
-    ? picturePlan(layer, room, reads, width, maxHeight, pools)
-    : gridPlan(room, reads, width, maxHeight, maxCell, pools);
+    ? picturePlan(layer, room, reads, width, maxHeight, pools, label)
+    : gridPlan(room, reads, width, maxHeight, maxCell, pools, label);
   const channels = channelsOf(layer, filter, channel, plan.shown);
   const scene = plan.picture ? placePicture(plan, layer, channels, pools) : placeGrids(plan, layer, channels, pools);
   scene.offsetX = Math.max(0, Math.floor((width - plan.width) / 2));
@@ -55,11 +54,11 @@ export function layoutScene({ layer, filter, channel, room, width, maxHeight: he
 // ---- grids of numbers ----------------------------------------------------------------------------------------------
 
 /** Four columns in a row where cells stay large, else kernel above products; as many channels as can still be read. */
-function gridPlan(room, reads, width, maxHeight, maxCell, pools) {
+function gridPlan(room, reads, width, maxHeight, maxCell, pools, label) {
   const plans = [];
   for (let shown = Math.min(reads, 4); shown >= 1; shown--) {
     for (const stacked of pools ? [false] : [false, true]) {
-      plans.push({ shown, stacked, cell: fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools) });
+      plans.push({ shown, stacked, cell: fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools, label) });
     }
   }
   const readable = plans.find(({ shown, cell }) => cell >= (shown > 1 ? 24 : 30));
@@ -67,9 +66,9 @@ function gridPlan(room, reads, width, maxHeight, maxCell, pools) {
   const { cell, shown, stacked } = best;
   const columns = gridColumns(room, stacked, pools);
   return {
-    cell, shown, stacked, room, picture: false,
+    cell, shown, stacked, room, label, picture: false,
     width: columns.cells * cell + columns.gaps * GAP,
-    height: Math.max(shown * rowHeight(room, stacked, cell), room.outRows * cell + LABEL) + 4,
+    height: Math.max(shown * rowHeight(room, stacked, cell, label), room.outRows * cell + label) + 4,
   };
 }
 
@@ -78,54 +77,55 @@ function gridColumns(room, stacked, pools) {
   return { cells: room.inCols + middles * room.kernel + room.outCols, gaps: middles + 1 };
 }
 
-function rowHeight(room, stacked, cell) {
-  const middle = stacked ? 2 * (room.kernel * cell + LABEL) + 6 : room.kernel * cell + LABEL;
-  return Math.max(room.inRows * cell + LABEL, middle) + 6;
+function rowHeight(room, stacked, cell, label) {
+  const middle = stacked ? 2 * (room.kernel * cell + label) + 6 : room.kernel * cell + label;
+  return Math.max(room.inRows * cell + label, middle) + 6;
 }
 
-function fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools) {
+function fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools, label) {
   const columns = gridColumns(room, stacked, pools);
   let cell = Math.min(maxCell, Math.floor((width - columns.gaps * GAP) / columns.cells));
-  while (cell > 12 && Math.max(shown * rowHeight(room, stacked, cell), room.outRows * cell + LABEL) > maxHeight) cell--;
+  while (cell > 12 && Math.max(shown * rowHeight(room, stacked, cell, label), room.outRows * cell + label) > maxHeight) cell--;
   return Math.max(cell, 8);
 }
 
 function placeGrids(plan, layer, channels, pools) {
-  const { cell, room, stacked } = plan;
+  const { cell, room, stacked, label } = plan;
   const panels = [];
   const kernelX = room.inCols * cell + GAP;
   const productsX = stacked || pools ? kernelX : kernelX + room.kernel * cell + GAP;
   const outputX = productsX + room.kernel * cell + GAP;
-  let y = LABEL;
+  let y = label;
   for (const channel of channels) {
     panels.push({ kind: "input", channel, x: 0, y, rows: layer.rows.length, cols: layer.cols.length, cell });
     const size = { channel, rows: layer.kernelHeight, cols: layer.kernelWidth, cell };
-    const belowKernel = stacked ? room.kernel * cell + LABEL + 6 : 0;
+    const belowKernel = stacked ? room.kernel * cell + label + 6 : 0;
     if (!pools) panels.push({ kind: "kernel", x: kernelX, y, ...size });
     panels.push({ kind: "products", x: productsX, y: y + belowKernel, ...size });
-    y += rowHeight(room, stacked, cell);
+    y += rowHeight(room, stacked, cell, label);
   }
-  panels.push({ kind: "output", channel: -1, x: outputX, y: LABEL, rows: layer.outHeight, cols: layer.outWidth, cell });
-  return { panels, height: y - LABEL };
+  panels.push({ kind: "output", channel: -1, x: outputX, y: label, rows: layer.outHeight, cols: layer.outWidth, cell });
+  return { panels, height: y - label };
 }
 
 // ---- pictures ------------------------------------------------------------------------------------------------------
 
 /** Two pictures at one scale, and between them the kernel and its products in cells large enough for numbers. */
-function picturePlan(layer, room, reads, width, maxHeight, pools) {
+function picturePlan(layer, room, reads, width, maxHeight, pools, label) {
   const cell = Math.max(14, Math.min(32, Math.floor(210 / room.kernel)));
   const side = kernelSide(room, cell);
   const besides = !pools && 2 * side + 16 <= 210; // kernel beside products, else above them
   const middle = pools ? side : besides ? 2 * side + 16 : side;
-  const block = (besides || pools ? side : 2 * side + LABEL + 6) + LABEL + 6;
-  const fit = Math.min((width - middle - 2 * GAP) / (room.inCols + room.outCols), (maxHeight - LABEL) / Math.max(room.inRows, room.outRows));
+  const high = room.kernel * cell;
+  const block = (besides || pools ? high : 2 * high + label + 6) + label + 6;
+  const fit = Math.min((width - middle - 2 * GAP) / (room.inCols + room.outCols), (maxHeight - label) / Math.max(room.inRows, room.outRows));
   const scale = fit >= 2 && room.inCols < 64 ? Math.floor(fit) : Math.min(fit, 3);
-  const pictures = Math.max(room.inRows, room.outRows) * scale + LABEL;
+  const pictures = Math.max(room.inRows, room.outRows) * scale + label;
+  const shown = Math.max(1, Math.min(reads, Math.floor((Math.max(pictures, 380) + 6) / block)));
   return {
-    picture: true, cell, scale, besides, block, room, middle,
-    shown: Math.max(1, Math.min(reads, Math.floor((Math.max(pictures, 260) + 6) / block))),
+    picture: true, cell, scale, besides, block, room, middle, shown, label,
     width: (room.inCols + room.outCols) * scale + middle + 2 * GAP,
-    height: Math.max(pictures, block) + 4,
+    height: Math.max(pictures, shown * block) + 4,
   };
 }
 
@@ -133,20 +133,20 @@ function picturePlan(layer, room, reads, width, maxHeight, pools) {
 const kernelSide = (room, cell) => Math.max(room.kernel * cell, TITLE);
 
 function placePicture(plan, layer, channels, pools) {
-  const { cell, scale, room, besides, block } = plan;
-  const panels = [{ kind: "input", channel: channels[0], x: 0, y: LABEL, rows: layer.rows.length, cols: layer.cols.length, cell: scale }];
+  const { cell, scale, room, besides, block, label } = plan;
+  const panels = [{ kind: "input", channel: channels[0], x: 0, y: label, rows: layer.rows.length, cols: layer.cols.length, cell: scale }];
   const kernelX = room.inCols * scale + GAP;
   const side = kernelSide(room, cell);
-  let y = LABEL;
+  let y = label;
   for (const channel of channels) {
     const size = { channel, rows: layer.kernelHeight, cols: layer.kernelWidth, cell };
     if (!pools) panels.push({ kind: "kernel", x: kernelX, y, ...size });
-    const place = pools ? { x: kernelX, y } : besides ? { x: kernelX + side + 16, y } : { x: kernelX, y: y + side + LABEL + 6 };
+    const place = pools ? { x: kernelX, y } : besides ? { x: kernelX + side + 16, y } : { x: kernelX, y: y + room.kernel * cell + label + 6 };
     panels.push({ kind: "products", ...place, ...size });
     y += block;
   }
-  panels.push({ kind: "output", channel: -1, x: kernelX + plan.middle + GAP, y: LABEL, rows: layer.outHeight, cols: layer.outWidth, cell: scale });
-  return { panels, height: Math.max(y - LABEL, plan.height) };
+  panels.push({ kind: "output", channel: -1, x: kernelX + plan.middle + GAP, y: label, rows: layer.outHeight, cols: layer.outWidth, cell: scale });
+  return { panels, height: Math.max(y - label, plan.height) };
 }
 
 /** The panel and cell under a point, or null. */

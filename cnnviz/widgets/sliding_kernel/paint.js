@@ -233,7 +233,7 @@ function paintUnknown(frame, panel) {
 function paintCells(frame, panel, cellAt) {
   const { context, scene } = frame;
   const { x, y, cell } = panel;
-  const font = Math.max(14, Math.min(0.44 * cell, 34));
+  const font = Math.max(cell >= 44 ? frame.fontSize : 14, Math.min(0.44 * cell, 48));
   const chars = cell >= 18 ? Math.floor((cell - 3) / (0.57 * font)) : 0;
   context.font = `${font}px ${frame.palette.font}`;
   context.textAlign = "center";

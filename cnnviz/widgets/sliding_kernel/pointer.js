@@ -83,8 +83,10 @@ function edit(view, hit) {
     left: `${view.canvas.offsetLeft + panel.x + (col + 0.5) * panel.cell - size / 2}px`,
     top: `${view.canvas.offsetTop + panel.y + (row + 0.5) * panel.cell - 17}px`, width: `${size}px`,
   });
+  let open = true; // taking the field away blurs it, which must not commit what Escape gave up
   const close = (keep) => {
-    if (!input.isConnected) return;
+    if (!open) return;
+    open = false;
     const text = input.value;
     input.remove();
     view.root.focus({ preventScroll: true });

@@ -1,7 +1,7 @@
 // The words around the picture: the sum of the current cell, the size formula, and what a screen reader hears.
 import { outputShape, sizeFormula } from "../js/geometry.js";
 import { explain } from "../js/arithmetic.js";
-import { numberText } from "../js/number.js";
+import { factorText, numberText, signedText } from "../js/number.js";
 
 const LONGEST = 120; // letters that fit on one line: longer sums are told in short
 
@@ -10,7 +10,7 @@ export function sumText({ result, terms, cell }) {
   const { layer, bias, filter, relu } = result;
   const own = Array.isArray(bias) ? bias[filter] : bias;
   const whole = terms.length <= 64 ? explain(layer, terms, own) : "";
-  const text = whole && whole.length <= LONGEST ? whole : layer.op.endsWith("pool") ? poolText(layer, terms) : channelSums(terms, own);
+  const text = whole && whole.length <= LONGEST ? whole : layer.op.endsWith("pool") ? poolText(layer, terms) : channelSums(terms, own ?? 0);
   const place = `output (${cell.i}, ${cell.j}):  `;
   if (!relu || layer.op.endsWith("pool")) return place + text;
   const value = total(terms, own);
@@ -31,8 +31,8 @@ function channelSums(terms, bias) {
   const parts = [...sums.values()];
   const all = numberText(total(terms, bias));
   const products = `${terms.length} products`;
-  if (parts.length === 1 || parts.length > 8) return `${products}${bias ? ` + ${numberText(bias)}` : ""} = ${all}`;
-  const words = parts.map(numberText).join(" + ") + (bias ? ` + ${numberText(bias)}` : "");
+  if (parts.length === 1 || parts.length > 8) return `${products}${signedText(bias)} = ${all}`;
+  const words = parts.map(factorText).join(" + ") + signedText(bias);
   return `${products}, a subtotal for each channel: ${words} = ${all}`;
 }
 

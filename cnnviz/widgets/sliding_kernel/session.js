@@ -49,7 +49,7 @@ class Session {
     this.model = model;
     this.listeners = new Set();
     this.version = 0;
-    this.error = "";
+    this.error = this.refusal = "";
     this.dragging = false;
     this.stale = false;
     this.undone = [];
@@ -66,7 +66,7 @@ class Session {
     model.on("change", () => this.notify());
     model.on("change:playing", () => this.playing());
     model.on("change:speed", () => this.playing());
-    model.on("msg:custom", (message) => message?.kind === "alive" && this.heard());
+    model.on("msg:custom", (message) => this.told(message));
     this.initial = this.snapshot();
     this.current();
     this.playing();
@@ -140,6 +140,7 @@ class Session {
 
   set(changes, { remember = true } = {}) {
     const names = Object.keys(changes);
+    this.refusal = "";
     if (remember && names.some((name) => !NOT_UNDONE.has(name))) this.remember(names.join());
     for (const name of names) this.model.set(name, changes[name]);
     this.model.save_changes();
@@ -207,7 +208,15 @@ class Session {
     if (position < last) this.timer = setTimeout(() => this.tick(), 1000 / this.get("speed"));
   }
 
-  // ---- is the kernel still there? --------------------------------------------------------------------------------
+  // ---- what the kernel says --------------------------------------------------------------------------------------
+
+  /** Python is alive, or refused what the view sent: the refusal stays until the reader's next change. */
+  told(message) {
+    if (message?.kind === "alive") this.heard();
+    if (message?.kind !== "refused") return;
+    this.refusal = message.message;
+    this.notify();
+  }
 
   heard() {
     this.lastBeat = performance.now();

@@ -53,7 +53,7 @@ class View {
     this.status = element("div", { class: "sk-status" });
     this.message = element("div", { class: "sk-message", role: "alert" });
     this.description = element("div", { class: "sk-description", role: "status" });
-    this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, element("div", { class: "sk-row sk-facts" }, this.formula, this.status), this.message,
+    this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, element("div", { class: "sk-row sk-facts" }, this.formula, this.status, this.message),
       this.predict.row, this.buildPlayer(), this.controls.main, this.controls.switches, this.buildCode(), this.buildRare(), this.description);
     el.append(this.root);
     this.root.locate = (...place) => this.locate(...place);
@@ -232,8 +232,7 @@ class View {
     this.room = growRoom(this.room, layer);
     const strip = this.state.level >= 3 ? STRIP_HEIGHT : 0;
     const maxHeight = stage ? Math.max(300, window.innerHeight - 330 - strip) : isPicture(layer) ? 420 : 520;
-    const fontRoom = stage ? 120 : 46;
-    this.scene = layoutScene({ layer, filter, channel: this.channel, room: this.room, width: this.width, maxHeight, maxCell: fontRoom, strip });
+    this.scene = layoutScene({ layer, filter, channel: this.channel, room: this.room, width: this.width, maxHeight, maxCell: stage ? 120 : 46, strip, label: Math.round(1.6 * this.fontSize) });
     this.scene.stripHeight = strip;
     this.boxes = strip ? stripBoxes(this.scene, layer, filters, this.width) : [];
     this.fitCanvas(this.width, Math.ceil(this.scene.height) + 8);
@@ -288,9 +287,11 @@ class View {
   }
 
   drawMessage() {
-    const { error, stale } = this.session;
-    const notice = error ? { text: error, error: true } : this.notice.text ? this.notice : { text: stale ? STALE : "", error: stale };
+    const { error, refusal, stale } = this.session;
+    const wrong = error || refusal;
+    const notice = wrong ? { text: wrong, error: true } : this.notice.text ? this.notice : { text: stale ? STALE : "", error: stale };
     setText(this.message, notice.text);
+    this.status.hidden = Boolean(notice.text);
     this.message.classList.toggle("sk-error", notice.error);
   }
 
