@@ -195,7 +195,8 @@ def tile(base: Any, shape: Sequence[int]) -> np.ndarray:
 def number_text(x: float) -> str:
     """Text of a number for a reader: whole numbers plain, others with four significant digits.
 
-    The same in Python and in JavaScript (js/number.js).
+    Below 1e-12 it is "0": what is left of sums that cancel is no number to show. The same in JavaScript
+    (js/number.js).
 
     >>> number_text(-3), number_text(2 / 3), number_text(12345678)
     ('−3', '0.6667', '1.235e7')
@@ -206,8 +207,10 @@ def number_text(x: float) -> str:
     sign = "−" if x < 0 else ""
     if not isfinite(x):
         return f"{sign}∞"
-    exact = float(_TWELVE.create_decimal(Decimal(abs(x))))  # 2.9999999999999996 is 3: last bits differ between languages
-    if exact == 0:
+    exact = float(
+        _TWELVE.create_decimal(Decimal(abs(x)))
+    )  # 2.9999999999999996 is 3: last bits differ between languages
+    if exact < 1e-12:
         return "0"
     if exact.is_integer() and exact < 10**6:
         return f"{sign}{int(exact)}"

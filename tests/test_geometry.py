@@ -16,6 +16,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even k
 many = settings(max_examples=800, deadline=None, derandomize=True, database=None)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Many threads on small arrays wait for each other more than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def pairs(low, high):
     number = st.integers(low, high)
     return st.one_of(number, st.tuples(number, number))

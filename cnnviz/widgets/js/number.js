@@ -7,6 +7,7 @@ export function numberText(x) {
   const sign = x < 0 ? "−" : "";
   if (!Number.isFinite(x)) return `${sign}∞`;
   const exact = Number(Math.abs(x).toPrecision(12)); // 2.9999999999999996 is 3: last bits differ between languages
+  if (exact < 1e-12) return "0"; // what is left of sums that cancel
   if (Number.isInteger(exact) && exact < 1e6) return `${sign}${exact}`;
   const [digits, power] = exact.toExponential(3).split("e");
   const exponent = Number(power);
