@@ -33,11 +33,11 @@ def _output_size(widget: Any, form: str) -> np.ndarray:
 
 def _first_output(widget: Any, form: str) -> np.ndarray:
     """Read (first output number, changed picture numbers, changed kernel numbers) of a `SlidingKernel`."""
-    if not all(hasattr(widget, name) for name in ("image", "kernel", "output")):
+    if not all(hasattr(widget, name) for name in ("image", "weights", "output")):
         raise Unreadable(f"Give the widget itself, {form}.")
     changed = [
         int((now != then).sum()) if np.shape(now) == then.shape else then.size
-        for now, then in [(widget.image, np.array([A1_IMAGE])), (widget.kernel, np.array([[A1_KERNEL]]))]
+        for now, then in [(widget.image, np.array([A1_IMAGE])), (widget.weights, np.array([[A1_KERNEL]]))]
     ]
     first = float(widget.output[0, 0, 0])
     if first == 12 and changed == [0, 0]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnnviz import check
+from cnnviz import SlidingKernel, check
 from cnnviz.exercises import A1_IMAGE, A1_KERNEL, QUESTIONS, names
 
 SHIFT = [[0, 0, 0], [1, 0, 0], [0, 0, 0]]
@@ -21,7 +21,7 @@ def widget(image=A1_IMAGE, kernel=A1_KERNEL, size=(3, 3), first=None) -> SimpleN
     image, kernel = np.array([image], float), np.array([[kernel]], float)
     output = np.zeros((1, *size))
     output[0, 0, 0] = (image[0, :3, :3] * kernel[0, 0]).sum() if first is None else first
-    return SimpleNamespace(image=image, kernel=kernel, output=output)
+    return SimpleNamespace(image=image, weights=kernel, output=output)
 
 
 def pixel(row: int, column: int, value: float) -> list[list[float]]:
@@ -246,3 +246,24 @@ def test_the_layer_has_that_many_parameters() -> None:
 
 def test_redness_of_grey_is_nothing() -> None:
     assert np.isclose(np.dot(QUESTIONS["04-redness"].right, [0.3, 0.3, 0.3]), 0)
+
+
+# The widget itself, in place of the stand-in above.
+
+
+@pytest.mark.parametrize("opened", [{"kernel_size": 2}, {"height": 6, "width": 6}, {"kernel_size": 4, "padding": 1}])
+def test_a_real_widget_with_a_map_of_four_by_four_is_right(opened: dict) -> None:
+    assert check("00-four-by-four", SlidingKernel(**opened))
+
+
+def test_a_real_widget_can_be_taken_from_twelve_to_twenty() -> None:
+    moved = SlidingKernel()
+    assert check("00-twenty", moved).status == check("00-four-by-four", moved).status == "not attempted"
+    moved.image = pixel(0, 2, 6)
+    assert check("00-twenty", moved)
+    moved.set(kernel="identity")
+    assert "changed the kernel" in check("00-twenty", moved).message
+
+
+def test_the_weights_of_a_real_widget_are_an_answer() -> None:
+    assert check("01-shift-right", SlidingKernel(kernel=SHIFT, padding=1).weights)
