@@ -126,8 +126,8 @@ function paintReads(frame, panel) {
 
 /** Rows and columns that no window reads are crossed out. */
 function paintUnread({ context, layer, palette }, panel) {
-  context.strokeStyle = palette.mark;
-  context.lineWidth = Math.max(1.5, panel.cell / 14);
+  context.strokeStyle = palette.faint;
+  context.lineWidth = Math.max(1.5, panel.cell / 20);
   context.beginPath();
   const { rows, cols } = layer;
   for (const [axis, cross] of [[rows, cols], [cols, rows]]) {

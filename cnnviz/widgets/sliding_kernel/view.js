@@ -53,7 +53,7 @@ class View {
     this.status = element("div", { class: "sk-status" });
     this.message = element("div", { class: "sk-message", role: "alert" });
     this.description = element("div", { class: "sk-description", role: "status" });
-    this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, element("div", { class: "sk-row sk-facts" }, this.formula, this.status, this.message),
+    this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, element("div", { class: "sk-row sk-facts" }, this.formula, this.status), this.message,
       this.predict.row, this.buildPlayer(), this.controls.main, this.controls.switches, this.buildCode(), this.buildRare(), this.description);
     el.append(this.root);
     this.root.locate = (...place) => this.locate(...place);
@@ -291,7 +291,6 @@ class View {
     const wrong = error || refusal;
     const notice = wrong ? { text: wrong, error: true } : this.notice.text ? this.notice : { text: stale ? STALE : "", error: stale };
     setText(this.message, notice.text);
-    this.status.hidden = Boolean(notice.text);
     this.message.classList.toggle("sk-error", notice.error);
   }
 
