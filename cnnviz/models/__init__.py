@@ -1,0 +1,100 @@
+"""The networks of the lectures by name, each written to be read: one family a file, its architecture as a table.
+
+>>> from cnnviz import models
+>>> len(models.names()) > 25
+True
+>>> models.create("squeezenet1_1", num_classes=10, small=True).num_classes
+10
+
+Where torchvision has a network, ours has its name and the names of its parameters, starts from random weights of the
+same distribution, and loads its published ImageNet weights with ``weights="imagenet"``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.models import _registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["create", "names", "options"]
+
+
+def names() -> list[str]:
+    """Return the names that :func:`create` knows, sorted.
+
+    >>> [name for name in names() if name.startswith("squeezenet")]
+    ['squeezenet1_0', 'squeezenet1_1']
+    """
+    _load_families()
+    return sorted(_registry.FACTORIES)
+
+
+def options(name: str) -> dict[str, Any]:
+    """Return what :func:`create` takes for a network beside its name and weights, with the defaults.
+
+    >>> options("vgg16")
+    {'num_classes': 1000, 'in_channels': 3, 'small': False, 'dropout': 0.5}
+    """
+    _load_families()
+    if name not in _registry.FACTORIES:
+        raise ValueError(_unknown(name))
+    return _registry.options(name)
+
+
+def create(name: str, num_classes: int | None = None, weights: str | None = None, **own_options: Any) -> nn.Module:
+    """Build a network by name, untrained, or with published weights.
+
+    Parameters
+    ----------
+    name
+        One of :func:`names`.
+    num_classes
+        How many classes the last layer tells apart; by default the network's own number, 1000 for ImageNet nets.
+    weights
+        None for random weights, ``"imagenet"`` for those that torchvision publishes (downloaded once, hash checked).
+    **own_options
+        ``in_channels``, ``small=True`` for a stem that suits 32x32 pictures, and what else :func:`options` lists.
+
+    Raises
+    ------
+    ValueError
+        If the name, an option or its value is not known; the text names the nearest ones that are.
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in create("squeezenet1_0").parameters())
+    1248424
+    """
+    known = options(name)
+    unknown = own_options.keys() - known.keys()
+    if unknown:
+        raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}: its options are {', '.join(known)}")
+    if num_classes is not None:
+        own_options["num_classes"] = num_classes
+    for option in ("num_classes", "in_channels"):
+        _check_count(name, option, own_options.get(option, known[option]))
+    return _registry.FACTORIES[name](**own_options)
+
+
+def _load_families() -> None:
+    """Import every family file, so that it registers its networks; torch is loaded here, on first use."""
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            import_module(f"{__name__}.{module.name}")
+
+
+def _unknown(name: object) -> str:
+    known = sorted(_registry.FACTORIES)
+    near = difflib.get_close_matches(str(name).lower().replace("-", "_"), known, n=3, cutoff=0.5)
+    return f"network {name!r} is not known: " + (f"did you mean {' or '.join(near)}?" if near else f"use {known}")
+
+
+def _check_count(name: str, option: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}: {option} {value!r} is not a whole number of at least 1")

@@ -1,0 +1,58 @@
+"""The networks by name: family files register their factories here, ``cnnviz.models`` looks them up.
+
+A family file lies in this folder and is found by itself; its name starts with no underscore. In it, either a function a network::
+
+    @register
+    def lenet(num_classes: int = 10, in_channels: int = 1) -> nn.Module: ...
+
+or one function for a table of networks, which gets the table's row as its first argument::
+
+    @register_each({"resnet18": Stages(...), "resnet34": Stages(...)})
+    def resnet(stages: Stages, num_classes: int = 1000, in_channels: int = 3, small: bool = False) -> ResNet: ...
+
+What stands in the signature are the options of ``models.create``, with their defaults.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+FACTORIES: dict[str, Callable[..., Any]] = {}  # network name -> function of num_classes, in_channels and own options
+
+
+def register(factory: Factory) -> Factory:
+    """Let ``models.create`` find this function under its own name; its signature states the options."""
+    _add(factory.__name__, factory)
+    return factory
+
+
+def register_each(table: Mapping[str, Any]) -> Callable[[Factory], Factory]:
+    """Register one function under every name in the table, with the name's row as its first argument."""
+
+    def decorate(factory: Factory) -> Factory:
+        for name, row in table.items():
+            _add(name, partial(factory, row))
+        return factory
+
+    return decorate
+
+
+def options(name: str) -> dict[str, Any]:
+    """Return the options of a network and their defaults, in the order of its signature."""
+    parameters = inspect.signature(FACTORIES[name]).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters}
+
+
+def _add(name: str, factory: Callable[..., Any]) -> None:
+    if name in FACTORIES:
+        raise ValueError(f"two networks are called {name!r}: rename one")
+    FACTORIES[name] = factory
+    open_ended = [key for key, default in options(name).items() if default is inspect.Parameter.empty]
+    if open_ended or not {"num_classes", "in_channels"} <= options(name).keys():
+        del FACTORIES[name]
+        raise ValueError(f"{name} needs num_classes and in_channels, and a default for every option")
