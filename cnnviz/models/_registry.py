@@ -1,6 +1,7 @@
 """The networks by name: family files register their factories here, ``cnnviz.models`` looks them up.
 
-A family file lies in this folder and is found by itself; its name starts with no underscore. In it, either a function a network::
+A family file lies in this folder and is found by itself (a file whose name starts with an underscore is none).
+In it, either a function a network::
 
     @register
     def lenet(num_classes: int = 10, in_channels: int = 1) -> nn.Module: ...
