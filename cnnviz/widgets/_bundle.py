@@ -16,8 +16,8 @@ _IMPORT = re.compile(r'^import\s[^;"]*from\s*"(\.[^"]+)";[^\n]*\n?', re.MULTILIN
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
 
 
-def modules(entry: Path) -> list[Path]:
-    """List `entry` and all that it imports, each after the modules it needs itself.
+def modules(*entries: Path) -> list[Path]:
+    """List modules and all that they import, each after the modules it needs itself.
 
     Raises
     ------
@@ -25,11 +25,13 @@ def modules(entry: Path) -> list[Path]:
         If two modules import each other: joined text has no order that serves both.
     """
     order: list[Path] = []
-    walk(entry.resolve(), order, [])
+    for entry in entries:
+        walk(entry.resolve(), order, [])
     return order
 
 
 def walk(module: Path, order: list[Path], above: list[Path]) -> None:
+    """Append a module to `order`, after what it imports; `above` are the modules that led here."""
     if module in above:
         raise ValueError("modules import each other: " + " -> ".join(path.name for path in [*above, module]))
     if module in order:
@@ -40,16 +42,17 @@ def walk(module: Path, order: list[Path], above: list[Path]) -> None:
 
 
 @cache
-def join(entry: Path) -> str:
-    """Return the text of `entry` and of all that it imports as one module.
+def join(entry: Path, *more: Path) -> str:
+    """Return the text of `entry` (and `more`) and of all that they import as one module.
 
-    Only the entry may export a default. Imports and exports of another form than ``import { a } from "./b.js";`` and
+    Only `entry` may export a default. Imports and exports of another form than ``import { a } from "./b.js";`` and
     ``export function`` (``const``, ``class``) would survive the joining, so they are refused here and not in a browser.
     """
-    return "".join(f"// {path.name}\n{stripped(path, path == entry.resolve())}" for path in modules(entry))
+    return "".join(f"// {path.name}\n{stripped(path, path == entry.resolve())}" for path in modules(entry, *more))
 
 
 def stripped(module: Path, is_entry: bool) -> str:
+    """Return a module's text without its imports and exports."""
     text = _EXPORT.sub("", _IMPORT.sub("", module.read_text(encoding="utf-8")))
     for line in text.splitlines():
         if re.match(r"(import|export)\b(?!\()", line) and not (is_entry and line.startswith("export default ")):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anywidget
 import numpy as np
 
-from cnnviz import kernels, trace
-from cnnviz.widgets.sliding_kernel import arrays, layers, presets, settings, share
+from cnnviz import trace
+from cnnviz.widgets.sliding_kernel import arrays, export, layers, picture, presets, scene, settings, share
 from cnnviz.widgets.sliding_kernel.code import format_code, parse_code
+from cnnviz.widgets.sliding_kernel.drawing import to_base64, to_svg
 from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 from cnnviz.widgets.sliding_kernel.traits import SettingsWidget
 
@@ -96,30 +99,52 @@ class SlidingKernel(SettingsWidget):
     @property
     def weights(self) -> np.ndarray:
         """The weights in use, in torch's layout; a pool has none: an empty array."""
-        shape = settings.layer_of(self._now()).weight_shape
-        if not shape:
-            return np.zeros((0,))
-        return kernels.effective(self.kernel, shape, self.kernel_name, self.angle)
+        return scene.weights_of(self._now(), settings.layer_of(self._now()))
 
     @property
     def trace(self) -> trace.Trace:
         """The reference computation: every output value with the terms behind it, before `relu`."""
-        layer, image = settings.layer_of(self._now()), self.input
-        if layer.op == "max_pool":
-            return trace.max_pool(image, layer.window)
-        if layer.op == "avg_pool":
-            return trace.avg_pool(image, layer.window, self.count_include_pad, self.divisor_override or None)
-        bias = np.resize(np.asarray(self.bias, dtype=float), layer.filters)
-        if layer.op == "transposed":
-            return trace.transposed(image, self.weights, layer.window, bias, layer.groups, layer.output_padding)
-        slide = trace.convolve if layer.op == "convolve" else trace.correlate
-        return slide(image, self.weights, layer.window, bias, layer.groups)
+        return scene.traced(self._now(), settings.layer_of(self._now()), self.input, self.weights)
 
     @property
     def output(self) -> np.ndarray:
         """The output ``(channels, height, width)``, as the layer itself would give it."""
         output = self.trace.output
         return np.maximum(output, 0) if self.relu else output
+
+    def __repr__(self) -> str:
+        return scene.scene_of(self._now()).plain_text()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
+        """Add a picture and a text to the live view: what GitHub shows and strict nbval compares."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        drawing = picture.draw(scene.scene_of(self._now()))
+        still = {"text/plain": drawing.description, "image/svg+xml": to_svg(drawing)}
+        if os.environ.get("CNNVIZ_NOTEBOOK_PNG") == "1":  # for notebooks as committed: an untrusted one shows no SVG
+            still["image/png"] = to_base64(drawing)
+        return {**data, **still}, metadata
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the widget to a file, and return its path.
+
+        Parameters
+        ----------
+        path
+            The ending says what is written: .html, one page with live sliders that needs neither kernel nor network and
+            takes a share string (`state`) behind its #; .gif, an animation with one frame for each output cell (for
+            more than 100 cells, 100 steps), `speed` frames a second; .png or .svg, the picture as it stands.
+
+        Raises
+        ------
+        ValueError
+            For another ending.
+        FileNotFoundError
+            When the folder does not exist.
+        """
+        return export.save(scene.scene_of(self._now()), path)
 
     @property
     def code(self) -> str:

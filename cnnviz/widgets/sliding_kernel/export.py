@@ -1,0 +1,126 @@
+"""Files to take away: a page that works by itself, an animation, pictures for slides."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cnnviz.geometry import _short
+from cnnviz.widgets import _bundle
+from cnnviz.widgets.sliding_kernel import arrays, picture
+from cnnviz.widgets.sliding_kernel.drawing import to_image, to_svg
+from cnnviz.widgets.sliding_kernel.scene import Scene
+from cnnviz.widgets.sliding_kernel.settings import alternatives
+
+_HERE = Path(__file__).parent
+FRAMES = 100  # of an animation; larger outputs are walked in larger steps
+LAST_FRAME = 2000  # milliseconds
+COLOURS = 128
+
+
+def save(scene: Scene, path: str | os.PathLike[str]) -> Path:
+    """Write a scene to a file; the ending says which kind.
+
+    Raises
+    ------
+    ValueError
+        For another ending.
+    FileNotFoundError
+        When the folder does not exist.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"{path!r} is not a path: use a name such as 'kernel.html'")
+    target = Path(path).expanduser()
+    write = _WRITERS.get(target.suffix.lower())
+    if write is None:
+        ending = f"ends in {_short(target.suffix)}" if target.suffix else "has no ending"
+        raise ValueError(f"{_short(str(path))} {ending}: use {alternatives(_WRITERS)}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"folder {_short(str(target.parent))} does not exist: make it first, or use another one"
+        )
+    write(scene, target)
+    return target
+
+
+def page(scene: Scene) -> str:
+    """Return a page with everything in it: code, style, state, and a still picture for readers without scripts."""
+    drawing = picture.draw(scene)
+    parts = {
+        "title": escape(drawing.title),
+        "css": _bundle.text(_HERE / "sliding_kernel.css"),
+        "picture": to_svg(drawing),
+        "state": page_state(scene.state),
+        "code": _packed_code(),
+    }
+    template = _bundle.text(_HERE.parent / "page.html")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+
+
+def page_state(state: Mapping[str, Any]) -> str:
+    """Write a state as JSON that can stand inside a script element whatever texts it holds."""
+    plain = {name: _plain(value) for name, value in state.items()}
+    text = json.dumps({**plain, "playing": False}, separators=(",", ":"))
+    return text.replace("<", "\\u003c")  # no </script> and no <!-- can begin
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    wire = arrays.to_wire(value)
+    return {key: base64.b64encode(one).decode() if isinstance(one, bytes) else one for key, one in wire.items()}
+
+
+@cache
+def _packed_code() -> str:
+    """Pack the view's code: readable it would be most of the page's weight."""
+    code = _bundle.join(_HERE / "view.js", _HERE.parent / "js" / "standalone.js")
+    code = '"use strict";\n' + re.sub(r"^export default ", "const cnnvizWidget = ", code, flags=re.MULTILINE)
+    return base64.b64encode(zlib.compress(f"{code}return openPage(cnnvizWidget, state, el);\n".encode())).decode()
+
+
+def animation(scene: Scene) -> list[Image.Image]:
+    """Paint one frame for each output cell, at most `FRAMES`; the output fills in as the kernel moves."""
+    cells = scene.output.shape[1] * scene.output.shape[2]
+    positions = np.unique(np.linspace(0, cells - 1, min(cells, FRAMES)).round().astype(int)).tolist()
+    filling = scene.with_state(fill=True)
+    drawings = [picture.draw(filling.with_state(position=position), described=False) for position in positions]
+    height = max(drawing.height for drawing in drawings)  # a longer sum may need one more line
+    for drawing in drawings:
+        drawing.height = height
+    last = to_image(drawings[-1], scale=1).quantize(COLOURS)  # it has all colours
+    plain = Image.Dither.NONE
+    return [to_image(drawing, scale=1).quantize(palette=last, dither=plain) for drawing in drawings]
+
+
+def _write_html(scene: Scene, target: Path) -> None:
+    target.write_text(page(scene), encoding="utf-8")
+
+
+def _write_svg(scene: Scene, target: Path) -> None:
+    target.write_text(to_svg(picture.draw(scene)), encoding="utf-8")
+
+
+def _write_png(scene: Scene, target: Path) -> None:
+    to_image(picture.draw(scene, described=False)).save(target)
+
+
+def _write_gif(scene: Scene, target: Path) -> None:
+    first, *others = animation(scene)
+    pace = max(20, round(1000 / scene.state["speed"]))
+    durations = [pace] * len(others) + [max(pace, LAST_FRAME)]
+    first.save(target, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
+
+
+_WRITERS = {".html": _write_html, ".gif": _write_gif, ".png": _write_png, ".svg": _write_svg}
