@@ -63,7 +63,7 @@ def lab(scratch: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
     scratch.clear()
     scratch.forget_errors()
     yield scratch
-    scratch.screenshot(request.node.name.replace("/", "-"))
+    scratch.screenshot(request.node.name)
     assert scratch.errors == []
 
 

@@ -52,6 +52,9 @@ class KernelView:
         self.root.locator(".sk-message", has_text=re.compile(re.escape(words))).wait_for(timeout=1000 * seconds)
         return self.message()
 
+    def wait_no_message(self, seconds: float = 3) -> None:
+        self.root.locator(".sk-message", has_text=re.compile("^$")).wait_for(state="attached", timeout=1000 * seconds)
+
     def is_red(self) -> bool:
         """Whether the message is an error."""
         return self.root.locator(".sk-message.sk-error").count() == 1

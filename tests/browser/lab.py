@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -170,12 +171,15 @@ _CELL_ERRORS = """() => {
 
 
 # Keeps what the kernel reports outside any cell: an exception in a slider's callback appears nowhere in the notebook.
+# ("No such comm ...": Lab asks a new kernel for its widgets before ipywidgets is imported there.)
 _LISTEN = """() => {
   window.kernelReports = [];
   window.jupyterapp.shell.currentWidget.sessionContext.iopubMessage.connect((_, message) => {
     const { ename, evalue, name, text } = message.content;
     if (message.header.msg_type === "error") window.kernelReports.push(`kernel: ${ename}: ${evalue}`);
-    if (message.header.msg_type === "stream" && name === "stderr") window.kernelReports.push(`kernel: ${text}`);
+    if (message.header.msg_type !== "stream" || name !== "stderr") return;
+    const said = text.split(/\\n/).filter(line => line && !line.startsWith("No such comm"));
+    if (said.length) window.kernelReports.push(`kernel: ${said.join(" | ")}`);
   });
 }"""
 
@@ -290,6 +294,7 @@ class LabPage:
         self.command("apputils:change-theme", {"theme": f"JupyterLab {name}"})
         light = "true" if name == "Light" else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def restart_kernel(self) -> None:
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
@@ -297,7 +302,7 @@ class LabPage:
 
     def screenshot(self, name: str) -> Path:
         ARTIFACTS.mkdir(exist_ok=True)
-        path = ARTIFACTS / f"{name}.png"
+        path = ARTIFACTS / f"{re.sub(r'[^a-zA-Z0-9_]+', '-', name).strip('-')}.png"
         self.page.screenshot(path=path)
         return path
 

@@ -80,7 +80,9 @@ def dead_sliders(lab: LabPage, cell: Locator) -> list[str]:
 def changed(lab: LabPage, before: int, seconds: float = PATIENCE) -> bool:
     """Wait until the notebook's pictures differ from `before`."""
     try:
-        lab.page.wait_for_function(f"before => ({_PICTURE})() !== before", arg=before, timeout=1000 * seconds)
+        lab.page.wait_for_function(
+            f"before => ({_PICTURE})() !== before", arg=before, timeout=1000 * seconds, polling=50
+        )
     except PlaywrightTimeout:
         return False
     return True
