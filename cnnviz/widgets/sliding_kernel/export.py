@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from html import escape
@@ -14,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
 from cnnviz.geometry import _short
 from cnnviz.widgets import _bundle
 from cnnviz.widgets.sliding_kernel import arrays, picture
-from cnnviz.widgets.sliding_kernel.drawing import to_image, to_svg
+from cnnviz.widgets.sliding_kernel.drawing import PAPER, Drawing, to_image, to_svg
 from cnnviz.widgets.sliding_kernel.scene import Scene
 from cnnviz.widgets.sliding_kernel.settings import alternatives
 
 _HERE = Path(__file__).parent
 FRAMES = 100  # of an animation; larger outputs are walked in larger steps
 LAST_FRAME = 2000  # milliseconds
-COLOURS = 128
+COLOURS, EXACT_COLOURS = 255, 191  # one of 256 stays free: it marks what a frame leaves as it was
 
 
 def save(scene: Scene, path: str | os.PathLike[str]) -> Path:
@@ -99,9 +100,32 @@ def animation(scene: Scene) -> list[Image.Image]:
     height = max(drawing.height for drawing in drawings)  # a longer sum may need one more line
     for drawing in drawings:
         drawing.height = height
-    last = to_image(drawings[-1], scale=1).quantize(COLOURS)  # it has all colours
-    plain = Image.Dither.NONE
-    return [to_image(drawing, scale=1).quantize(palette=last, dither=plain) for drawing in drawings]
+    colours = _colours(drawings)
+    table = np.full(2**24, 255, np.uint8)  # of every colour its number in the palette, 255 while unknown
+    return [_in_colours(to_image(drawing, scale=1), colours, table) for drawing in drawings]
+
+
+def _colours(drawings: list[Drawing]) -> np.ndarray:
+    """Choose the 255 colours of an animation: exactly those of the cells, and what else the last frame has."""
+    fills = Counter(fill[4] for drawing in drawings for fill in drawing.fills)
+    exact = [PAPER, "#000000", picture.WINDOW, *(colour for colour, _ in fills.most_common())]
+    exact = exact[: EXACT_COLOURS // 3 if drawings[-1].pictures else EXACT_COLOURS]
+    rest = to_image(drawings[-1], scale=1).quantize(COLOURS - len(exact)).getpalette()
+    return np.concatenate([[ImageColor.getrgb(colour) for colour in exact], np.reshape(rest, (-1, 3))]).astype(np.int32)
+
+
+def _in_colours(image: Image.Image, colours: np.ndarray, table: np.ndarray) -> Image.Image:
+    """Give every pixel the nearest colour (Pillow's own search takes near ones for equal: white would turn grey)."""
+    pixels = np.asarray(image).astype(np.int32)
+    code = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+    new = np.unique(code[table[code] == 255])
+    parts = np.stack([new >> 16, (new >> 8) & 255, new & 255], axis=1)
+    for first in range(0, len(new), 4096):  # a few at a time: the distances of all would be large
+        away = ((parts[first : first + 4096, None] - colours) ** 2).sum(axis=2)
+        table[new[first : first + 4096]] = away.argmin(axis=1)
+    indexed = Image.fromarray(table[code])
+    indexed.putpalette(colours.astype(np.uint8).tobytes())
+    return indexed
 
 
 def _write_html(scene: Scene, target: Path) -> None:

@@ -75,6 +75,7 @@ class _Picture:
         self.limit = float(np.abs(scene.output).max(initial=0))
         self.range = float(scene.image.min()), float(scene.image.max())
         self.right, self.bottom = MARGIN, TOP
+        self.numbers_in: dict[Panel, list[tuple[int, int, str, str]]] = {}
         self.kernel_size = scene.layer.window.kernel_size
         rows = max(self.kernel_size[0], len(scene.rows.source) if self.numbers else 0)
         fitting = min(4, ROWS // rows, CELLS // (rows * len(scene.cols.source)) if self.numbers else 4)
@@ -95,6 +96,7 @@ class _Picture:
         self.sign({"max_pool": "max", "avg_pool": "mean"}.get(self.scene.layer.op, "Σ"))
         self.output_column()
         self.words()
+        self.set_numbers()
         return self.drawing
 
     def cell_size(self, rows: int) -> float:
@@ -305,12 +307,20 @@ class _Picture:
     # ---- words -----------------------------------------------------------------------------------------------------
 
     def number(self, panel: Panel, row: int, col: int, value: float | str, colour: str) -> None:
-        x, y, width, height = panel.box(row, col)
-        size = max(12, min(16, 0.42 * panel.cell))
-        room = panel.cell - 4
-        text = value if isinstance(value, str) else shades.fitting_text(float(value), int(room / (LETTER * 11)))
-        size = round(min(size, room / (LETTER * len(text))), 1)
-        self.drawing.words.append(Words(x + width / 2, y + height / 2 + 0.36 * size, text, size, colour, "middle"))
+        chars = int((panel.cell - 4) / (LETTER * 11))
+        text = value if isinstance(value, str) else shades.fitting_text(float(value), chars)
+        self.numbers_in.setdefault(panel, []).append((row, col, text, colour))
+
+    def set_numbers(self) -> None:
+        """Write the numbers of each panel in one size, which its longest number allows; only freaks are smaller."""
+        for panel, cells in self.numbers_in.items():
+            room = (panel.cell - 4) / LETTER
+            common = max(10, min(16, 0.42 * panel.cell, room / max(len(text) for _, _, text, _ in cells)))
+            for row, col, text, colour in cells:
+                x, y, width, height = panel.box(row, col)
+                size = round(min(common, room / len(text)), 1)
+                middle = x + width / 2, y + height / 2 + 0.36 * size
+                self.drawing.words.append(Words(*middle, text, size, colour, "middle"))
 
     def say(self, x: float, y: float, text: str, size: float = 14, colour: str = INK, bold: bool = False) -> None:
         self.drawing.words.append(Words(x, y, text, size, colour, "start", bold))

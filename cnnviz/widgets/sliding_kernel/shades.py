@@ -6,6 +6,8 @@ pictures are grey or in their own colours.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from cnnviz.trace import number_text
@@ -79,6 +81,7 @@ def sampled(shape: tuple[int, int], longest: int, area: int) -> tuple[np.ndarray
     return samples(shape[0], shape[0] * share + 1e-9), samples(shape[1], shape[1] * share + 1e-9)
 
 
+@lru_cache(4096)
 def fitting_text(value: float, chars: int) -> str:
     """Write a number in at most so many characters if that can be, with fewer digits where there is little room.
 
@@ -94,10 +97,10 @@ def fitting_text(value: float, chars: int) -> str:
 
 
 def wrapped(text: str, chars: int) -> list[str]:
-    """Break a text into lines of about so many characters, all but the first indented."""
+    """Break a text into lines of about so many characters."""
     lines = [""]
     for word in text.split(" "):
         if lines[-1].strip() and len(lines[-1]) + len(word) >= chars:
-            lines.append("    ")
+            lines.append("")
         lines[-1] += f" {word}" if lines[-1].strip() else word
     return lines
