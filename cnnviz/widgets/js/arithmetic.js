@@ -166,22 +166,26 @@ function copyRow({ op, cols, width }, input, from, plane, to) {
 
 /** Adds one channel's products to a map: whole rows at a time, four taps at once, so that the browser keeps up. */
 function addProducts({ rows, cols, kernelHeight, kernelWidth }, plane, taps, map, mapCols, step) {
-  const mapRows = map.length / mapCols;
   const stride = cols.step * step;
-  for (let i = 0; i < mapRows; i++) {
+  for (let start = 0, i = 0; start < map.length; start += mapCols, i += step) {
     for (let a = 0; a < kernelHeight; a++) {
-      const line = (i * step * rows.step + a * rows.dilation) * cols.length;
-      let b = 0;
-      for (; b + 4 <= kernelWidth; b += 4) {
-        addFourTaps(plane, line + b * cols.dilation, cols.dilation, stride, taps, a * kernelWidth + b, map, i * mapCols, mapCols);
+      const line = (i * rows.step + a * rows.dilation) * cols.length;
+      const row = a * kernelWidth;
+      for (let b = 0; b < kernelWidth; b += kernelWidth < 4 ? 1 : 4) {
+        const first = Math.max(0, Math.min(b, kernelWidth - 4)); // the last four may overlap: no tap is added twice
+        const from = line + first * cols.dilation;
+        if (kernelWidth < 4) addOneTap(plane, line + b * cols.dilation, stride, taps[row + b], map, start, mapCols);
+        else addFourTaps(plane, from, cols.dilation, stride, taps, row + first, b - first, map, start, mapCols);
       }
-      for (; b < kernelWidth; b++) addOneTap(plane, line + b * cols.dilation, stride, taps[a * kernelWidth + b], map, i * mapCols, mapCols);
     }
   }
 }
 
-function addFourTaps(plane, from, dilation, stride, taps, at, map, start, count) {
-  const [w0, w1, w2, w3] = [taps[at], taps[at + 1], taps[at + 2], taps[at + 3]];
+function addFourTaps(plane, from, dilation, stride, taps, at, skipped, map, start, count) {
+  const w0 = skipped > 0 ? 0 : taps[at];
+  const w1 = skipped > 1 ? 0 : taps[at + 1];
+  const w2 = skipped > 2 ? 0 : taps[at + 2];
+  const w3 = taps[at + 3];
   for (let cell = start, x = from; cell < start + count; cell++, x += stride) {
     map[cell] += w0 * plane[x] + w1 * plane[x + dilation] + w2 * plane[x + 2 * dilation] + w3 * plane[x + 3 * dilation];
   }
@@ -191,28 +195,32 @@ function addOneTap(plane, from, stride, weight, map, start, count) {
   for (let cell = start, x = from; cell < start + count; cell++, x += stride) map[cell] += weight * plane[x];
 }
 
+function takeLargest(plane, from, stride, map, start, count) {
+  for (let cell = start, x = from; cell < start + count; cell++, x += stride) if (plane[x] > map[cell]) map[cell] = plane[x];
+}
+
 /** Pools along the columns, then along the rows. */
 function poolPlane(layer, plane, map, mapCols, step) {
   const { op, rows, cols, divisor } = layer;
-  const combine = op === "max_pool" ? Math.max : (a, b) => a + b;
-  const lines = new Float64Array(rows.length * mapCols);
+  const largest = op === "max_pool";
+  const lines = new Float64Array(rows.length * mapCols).fill(largest ? -Infinity : 0);
   for (let r = 0; r < rows.length; r++) {
-    for (let j = 0; j < mapCols; j++) {
-      let x = r * cols.length + j * step * cols.step;
-      let value = plane[x];
-      for (let b = 1; b < cols.kernel; b++) value = combine(value, plane[(x += cols.dilation)]);
-      lines[r * mapCols + j] = value;
+    for (let b = 0; b < cols.kernel; b++) {
+      const from = r * cols.length + b * cols.dilation;
+      if (largest) takeLargest(plane, from, step * cols.step, lines, r * mapCols, mapCols);
+      else addOneTap(plane, from, step * cols.step, 1, lines, r * mapCols, mapCols);
     }
   }
-  const mapRows = map.length / mapCols;
-  for (let i = 0; i < mapRows; i++) {
-    const down = op === "max_pool" ? 1 : countedTaps(layer, rows, i * step);
-    for (let j = 0; j < mapCols; j++) {
-      let x = i * step * rows.step * mapCols + j;
-      let value = lines[x];
-      for (let a = 1; a < rows.kernel; a++) value = combine(value, lines[(x += rows.dilation * mapCols)]);
-      map[i * mapCols + j] = op === "max_pool" ? value : value / (divisor || down * countedTaps(layer, cols, j * step));
+  map.fill(largest ? -Infinity : 0);
+  for (let start = 0, i = 0; start < map.length; start += mapCols, i += step) {
+    for (let a = 0; a < rows.kernel; a++) {
+      const from = (i * rows.step + a * rows.dilation) * mapCols;
+      if (largest) takeLargest(lines, from, 1, map, start, mapCols);
+      else addOneTap(lines, from, 1, 1, map, start, mapCols);
     }
+    if (largest) continue;
+    const down = countedTaps(layer, rows, i);
+    for (let j = 0; j < mapCols; j++) map[start + j] /= divisor || down * countedTaps(layer, cols, j * step);
   }
 }
 
