@@ -217,6 +217,19 @@ class LabPage:
         run = "([name, given]) => window.jupyterapp.commands.execute(name, given).then(() => null)"
         self.page.evaluate(run, [name, arguments or {}])
 
+    def run_again(self, index: int, times: int) -> None:
+        """Run a cell that is there already, several times, each after the one before."""
+        self.page.evaluate(
+            """async ([index, times]) => {
+              const panel = window.jupyterapp.shell.currentWidget;
+              for (let run = 0; run < times; run++) {
+                panel.content.activeCellIndex = index;
+                await window.jupyterapp.commands.execute("notebook:run-cell");
+              }
+            }""",
+            [index, times],
+        )
+
     def start_cell(self, source: str) -> None:
         """Run a cell that goes on for longer than the caller wants to wait."""
         self.page.evaluate(f"source => {{ ({_RUN_NEW_CELL})(source); }}", source)

@@ -331,3 +331,34 @@ def test_how_often_each_pixel_is_read(show: Show) -> None:
     before = view.picture()
     view.switch("heatmap")
     assert view.picture() != before
+
+
+def test_every_preset_opens_and_shows_torchs_numbers(lab: LabPage, show: Show) -> None:
+    view = show("level=3")
+    for name in lab.ask("print(*SlidingKernel.presets())").split():
+        lab.ask(f"w.state = SlidingKernel.preset({name!r}).state")
+        view.wait_layer(lab.ask("print('x'.join(map(str, w.output.shape)))"))
+        assert view.message() == ""
+        agrees_with_torch(lab, view)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "Conv2d(3, 6, (3, 5), stride=2, padding=(1, 2), groups=3)",
+        "Conv2d(3, 4, 3, padding='same')",
+        "ConvTranspose2d(3, 2, 3, stride=2, padding=1, output_padding=1)",
+        "MaxPool2d(3, 2, 1, ceil_mode=True)",
+        "AvgPool2d(2)",
+    ],
+)
+def test_a_users_own_layer(layer: str, lab: LabPage) -> None:
+    lab.ask(f"torch.manual_seed(0)\nlayer = torch.nn.{layer}\nx = torch.rand(3, 9, 9)")
+    view = KernelView.in_cell(lab.run_cell("w = SlidingKernel.from_layer(layer, x.numpy())\nw"))
+    assert view.message() == ""
+    lab.ask("y = layer(x[None])[0]")
+    view.wait_layer(lab.ask("print('x'.join(map(str, y.shape)))"))
+    view.output()
+    lab.page.wait_for_timeout(300)
+    true = np.array(eval(lab.ask("print(y[0].tolist())"), {}))
+    np.testing.assert_allclose(view.output(), true, rtol=1e-3, atol=1e-3)
