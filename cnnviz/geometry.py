@@ -7,8 +7,6 @@ that drawing, computing and counting need. Nothing here knows values, torch or w
 
 from __future__ import annotations
 
-import json
-import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
@@ -16,11 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Pair = tuple[int, int]
+from cnnviz._checks import LARGEST, Pair, _flag, _is_whole, _pair, _short, _signed, _whole
 
 OPS = ("conv", "convolve", "transposed", "max_pool", "avg_pool")
 POOLS = ("max_pool", "avg_pool")
-LARGEST = 9999  # of kernel_size, stride, padding, dilation: a typing slip must not fill the memory
 LARGEST_TABLE = 2**24  # index entries
 LARGEST_SHOWN = 1024  # output rows or columns of a layer that a widget draws
 
@@ -343,10 +340,7 @@ def read_layer(state: Mapping[str, Any]) -> Layer:
     else:
         out = window.output_size(size)
         weight_shape = () if op in POOLS else (filters, channels // groups, *window.kernel_size)
-    for axis, n in enumerate(out):
-        if n > LARGEST_SHOWN:
-            text = f"the output would have {_count(n, axis)}, and at most {LARGEST_SHOWN} are drawn"
-            raise ValueError(f"{text}: use a smaller picture, padding or stride")
+    _check_shown(out)
     return Layer(op, window, channels, filters, groups, size, more, (filters, *out), weight_shape)
 
 
@@ -357,34 +351,6 @@ def _count(n: int, axis: int) -> str:
     return f"{n} {_NAMES[axis][n != 1]}"
 
 
-def _signed(n: int) -> str:
-    return str(n).replace("-", "−")
-
-
-def _is_whole(value: Any, lowest: int, highest: int) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and lowest <= value <= highest
-
-
-def _whole(name: str, value: Any, lowest: int, highest: int) -> int:
-    if _is_whole(value, lowest, highest):
-        return int(value)
-    raise ValueError(f"{name} {_short(value)} is not a whole number from {_signed(lowest)} to {highest}")
-
-
-def _flag(name: str, value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    raise ValueError(f"{name} {_short(value)} is not True or False")
-
-
-def _pair(name: str, value: Any, lowest: int, also: str = "") -> Pair:
-    items = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(items) == 2 and all(_is_whole(item, lowest, LARGEST) for item in items):
-        return int(items[0]), int(items[1])
-    text = f"{name} {_short(value)} is not a whole number from {lowest} to {LARGEST}"
-    raise ValueError(f"{text}, a pair of them{also}" if also else f"{text} or a pair of them")
-
-
 def _size(size: Iterable[int]) -> Pair:
     items = tuple(size) if isinstance(size, Iterable) and not isinstance(size, str) else (size,)
     if len(items) == 2 and all(_is_whole(item, 1, 2**31) for item in items):
@@ -392,20 +358,16 @@ def _size(size: Iterable[int]) -> Pair:
     raise ValueError(f"input size {_short(size)} is not a pair (rows, columns) of whole numbers of at least 1")
 
 
-def _short(value: Any) -> str:
-    """Text of a wrong value in an error, the same in JavaScript (shownValue in geometry.js)."""
-    if isinstance(value, (tuple, list)):
-        if len(value) == 2 and value[0] == value[1] and _is_whole(value[0], -LARGEST, LARGEST):
-            return str(value[0])
-        return f"({', '.join(_short(item) for item in value[:4])}{', ...' if len(value) > 4 else ''})"
-    if isinstance(value, str):
-        return json.dumps(value[:40], ensure_ascii=False)
-    return str(value)[:40]
-
-
 def _check_table(out: int, kernel: int) -> None:
     if out * kernel > LARGEST_TABLE:
         raise ValueError(f"{out} windows of {kernel} taps are more than {LARGEST_TABLE} indices: use smaller numbers")
+
+
+def _check_shown(out: Pair) -> None:
+    for axis, n in enumerate(out):
+        if n > LARGEST_SHOWN:
+            text = f"the output would have {_count(n, axis)}, and at most {LARGEST_SHOWN} are drawn"
+            raise ValueError(f"{text}: use a smaller picture, padding or stride")
 
 
 def _reads(table: np.ndarray, n: int) -> np.ndarray:

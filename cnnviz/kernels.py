@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.geometry import _short
+from cnnviz._checks import _short
 from cnnviz.trace import tile
 
 LARGEST = 11

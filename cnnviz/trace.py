@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.geometry import LARGEST_TABLE, Window, _flag, _is_whole, _short, check_groups, check_pool
+from cnnviz._checks import _flag, _is_whole, _short
+from cnnviz.geometry import LARGEST_TABLE, Window, check_groups, check_pool
 
 Terms = list[tuple[float, float]]
 LARGEST_OUTPUT = LARGEST_TABLE  # values

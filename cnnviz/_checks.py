@@ -1,0 +1,51 @@
+"""Whole numbers, pairs and flags as users give them: taken, or refused with a text that repeats them."""
+
+from __future__ import annotations
+
+import json
+import numbers
+from typing import Any
+
+import numpy as np
+
+Pair = tuple[int, int]
+LARGEST = 9999  # of kernel_size, stride, padding, dilation: a typing slip must not fill the memory
+
+
+def _signed(n: int) -> str:
+    return str(n).replace("-", "−")
+
+
+def _is_whole(value: Any, lowest: int, highest: int) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+def _whole(name: str, value: Any, lowest: int, highest: int) -> int:
+    if _is_whole(value, lowest, highest):
+        return int(value)
+    raise ValueError(f"{name} {_short(value)} is not a whole number from {_signed(lowest)} to {highest}")
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ValueError(f"{name} {_short(value)} is not True or False")
+
+
+def _pair(name: str, value: Any, lowest: int, also: str = "") -> Pair:
+    items = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(items) == 2 and all(_is_whole(item, lowest, LARGEST) for item in items):
+        return int(items[0]), int(items[1])
+    text = f"{name} {_short(value)} is not a whole number from {lowest} to {LARGEST}"
+    raise ValueError(f"{text}, a pair of them{also}" if also else f"{text} or a pair of them")
+
+
+def _short(value: Any) -> str:
+    """Text of a wrong value in an error, the same in JavaScript (shortValue in geometry.js)."""
+    if isinstance(value, (tuple, list)):
+        if len(value) == 2 and value[0] == value[1] and _is_whole(value[0], -LARGEST, LARGEST):
+            return str(value[0])
+        return f"({', '.join(_short(item) for item in value[:4])}{', ...' if len(value) > 4 else ''})"
+    if isinstance(value, str):
+        return json.dumps(value[:40], ensure_ascii=False)
+    return str(value)[:40]
