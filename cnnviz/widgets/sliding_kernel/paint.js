@@ -3,7 +3,7 @@
 import { numberText } from "../js/number.js";
 import { terms } from "../js/arithmetic.js";
 import { cellsOfTap, shownCell, weightIndex, windowsReading } from "./focus.js";
-import { extremes, largest, shadeScale } from "./palette.js";
+import { largest, shadeScale } from "./palette.js";
 import { colourCanvas, mapCanvas } from "./pictures.js";
 import { paintStrip } from "./strip.js";
 
@@ -388,33 +388,4 @@ function markCells(frame, panel, rows, cols) {
       else outline(frame, panel, row, col, 1, 1, frame.palette.mark, 2.5);
     }
   }
-}
-
-/** Things worth remembering between frames: pictures, ranges and largest weights. */
-export function openCache() {
-  const cache = { pictures: new Map() };
-  let image, range, weights, limit, drawn;
-  cache.imageRange = (values) => {
-    if (values !== image) {
-      [image, range] = [values, extremes(values)];
-      cache.pictures.clear();
-    }
-    return range;
-  };
-  cache.picture = (values, channel, paint) => {
-    if (!cache.pictures.has(channel)) cache.pictures.set(channel, paint());
-    return cache.pictures.get(channel);
-  };
-  cache.limit = (values) => {
-    if (values !== weights) [weights, limit] = [values, largest(values)];
-    return limit;
-  };
-  cache.output = (result, rows, cols, paint) => {
-    if (result !== drawn) [drawn, cache.canvas] = [result, paint()];
-    return cache.canvas;
-  };
-  cache.clear = () => {
-    image = weights = drawn = undefined;
-  };
-  return cache;
 }

@@ -1,5 +1,5 @@
 // Pictures larger than number grids: pixels on a canvas of their own, drawn scaled.
-import { shadeScale } from "./palette.js";
+import { extremes, largest, shadeScale } from "./palette.js";
 
 /** A canvas with one map painted through a palette; reuses `canvas` when given. */
 export function mapCanvas(values, offset, rows, cols, shades, low, high, canvas) {
@@ -33,4 +33,33 @@ function sized(canvas, rows, cols) {
   if (target.width !== cols) target.width = cols;
   if (target.height !== rows) target.height = rows;
   return target;
+}
+
+/** Things worth remembering between frames: pictures, ranges and largest weights. */
+export function openCache() {
+  const cache = { pictures: new Map() };
+  let image, range, weights, limit, drawn;
+  cache.imageRange = (values) => {
+    if (values !== image) {
+      [image, range] = [values, extremes(values)];
+      cache.pictures.clear();
+    }
+    return range;
+  };
+  cache.picture = (values, channel, paint) => {
+    if (!cache.pictures.has(channel)) cache.pictures.set(channel, paint());
+    return cache.pictures.get(channel);
+  };
+  cache.limit = (values) => {
+    if (values !== weights) [weights, limit] = [values, largest(values)];
+    return limit;
+  };
+  cache.output = (result, rows, cols, paint) => {
+    if (result !== drawn) [drawn, cache.canvas] = [result, paint()];
+    return cache.canvas;
+  };
+  cache.clear = () => {
+    image = weights = drawn = undefined;
+  };
+  return cache;
 }
