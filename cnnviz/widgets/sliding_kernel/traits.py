@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
 from cnnviz.widgets import _bundle
+from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.sliding_kernel import arrays, settings
 from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 
@@ -42,7 +42,7 @@ class ArraySetting(Setting):
             obj._notify_trait(self.name, old, new)
 
 
-class SettingsWidget(anywidget.AnyWidget):
+class SettingsWidget(ShownWidget):
     """An anywidget whose settings are traits; whichever way they change, the result is a legal layer."""
 
     _open = False  # not yet: what the constructor sets was checked as a whole
