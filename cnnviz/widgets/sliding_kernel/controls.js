@@ -181,7 +181,7 @@ function switchOf(session, { name, words, level, when }) {
 /** The two lists: which operation, and which named kernel. */
 export function buildLists(session) {
   const option = ([value, words]) => element("option", { value }, words);
-  const op = element("select", { "data-name": "op", "aria-label": "operation", onchange: () => session.set(operationChange(session, op.value)) }, ...OPERATIONS.map(option));
+  const op = element("select", { "data-name": "op", "aria-label": "operation", onchange: () => session.set(fitted(session, operationChange(session, op.value))) }, ...OPERATIONS.map(option));
   const kernels = ["", ...KERNEL_NAMES].map((name) => [name, KERNEL_WORDS[name] ?? name.replace("_", " ")]);
   const kernel = element("select", { "data-name": "kernel_name", "aria-label": "kernel", onchange: () => session.set({ kernel_name: kernel.value }) }, ...kernels.map(option));
   return {
@@ -209,6 +209,15 @@ function operationChange(session, op) {
   if (op === "transposed") Object.assign(change, plainPadding(session, layer));
   else change.output_padding = 0;
   return change;
+}
+
+/** The same change with the largest kernel that fits: a transposed layer may have had one that no other operation can take. */
+function fitted(session, change) {
+  const { kernelHeight, kernelWidth } = session.current().layer;
+  const smaller = Array.from({ length: Math.max(kernelHeight, kernelWidth) }, (_, less) => Math.max(kernelHeight, kernelWidth) - less);
+  const candidates = [{}, { dilation: 1 }, ...smaller.map((kernel_size) => ({ dilation: 1, kernel_size, padding: 0 }))];
+  const legal = candidates.find((more) => session.allows({ ...change, ...more }));
+  return { ...change, ...legal };
 }
 
 function poolPadding(session, layer) {

@@ -180,6 +180,16 @@ class Session {
     readLayer({ ...this.state(), ...changes });
   }
 
+  allows(changes) {
+    try {
+      this.try(changes);
+      return true;
+    } catch (error) {
+      if (error instanceof LayerError) return false;
+      throw error;
+    }
+  }
+
   /** Takes a shared string whole or not at all. What it leaves out goes back to the default. */
   open(text) {
     const changes = { ...STATE_DEFAULTS, ...decodeState(text), playing: false };
