@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from cnnviz.geometry import _flag, _short
+from cnnviz._checks import _flag, _short
 from cnnviz.widgets.sliding_kernel.settings import squeezed
 
 _SIGNATURES = {  # torch's own order, in which arguments without a name arrive

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageColor
 
-from cnnviz.geometry import _short
+from cnnviz._checks import _short
 from cnnviz.widgets import _bundle
 from cnnviz.widgets.sliding_kernel import arrays, picture
 from cnnviz.widgets.sliding_kernel.drawing import PAPER, Drawing, to_image, to_svg

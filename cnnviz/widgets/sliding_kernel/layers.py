@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz.geometry import POOLS, Window, _short
+from cnnviz._checks import _short
+from cnnviz.geometry import POOLS, Window
 from cnnviz.widgets.sliding_kernel import arrays
 from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 

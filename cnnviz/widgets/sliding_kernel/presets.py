@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz.geometry import _short
+from cnnviz._checks import _short
 from cnnviz.widgets.sliding_kernel.settings import alternatives
 
 

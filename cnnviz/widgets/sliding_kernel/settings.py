@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from cnnviz import images, kernels
-from cnnviz.geometry import POOLS, Layer, _flag, _pair, _short, _whole, read_layer
+from cnnviz._checks import _flag, _pair, _short, _whole
+from cnnviz.geometry import POOLS, Layer, read_layer
 from cnnviz.widgets.sliding_kernel import arrays
 from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.geometry import _short
+from cnnviz._checks import _short
 from cnnviz.widgets.sliding_kernel import arrays
 from cnnviz.widgets.sliding_kernel.settings import DEFAULTS, PAIRS
 
