@@ -3,8 +3,8 @@
 >>> from cnnviz import models
 >>> len(models.names()) > 25
 True
->>> models.create("squeezenet1_1", num_classes=10, small=True).num_classes
-10
+>>> models.create("squeezenet1_1", num_classes=10, small=True).classifier[1]
+Conv2d(512, 10, kernel_size=(1, 1), stride=(1, 1))
 
 Where torchvision has a network, ours has its name and the names of its parameters, starts from random weights of the
 same distribution, and loads its published ImageNet weights with ``weights="imagenet"``.
@@ -22,7 +22,7 @@ from cnnviz.models import _registry
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["create", "names", "options"]
+__all__ = ["create", "names", "options", "published"]
 
 
 def names() -> list[str]:
@@ -79,7 +79,27 @@ def create(name: str, num_classes: int | None = None, weights: str | None = None
         own_options["num_classes"] = num_classes
     for option in ("num_classes", "in_channels"):
         _check_count(name, option, own_options.get(option, known[option]))
-    return _registry.FACTORIES[name](**own_options)
+    factory = _registry.FACTORIES[name]
+    if weights is None:
+        return factory(**own_options)
+    return import_module("cnnviz.models._weights").pretrained(name, weights, factory, known, own_options)
+
+
+def published(name: str | None = None) -> Any:
+    """Return address, accuracies and preprocessing of a network's ImageNet weights; without a name, of all as a dict.
+
+    >>> published("resnet50").top1
+    76.13
+    >>> len(published())
+    28
+    """
+    table = import_module("cnnviz.models._weights").PUBLISHED
+    if name is None:
+        return dict(table)
+    options(name)  # refuses an unknown name
+    if name not in table:
+        raise ValueError(f"{name} has no published weights; these have: {', '.join(sorted(table))}")
+    return table[name]
 
 
 def _load_families() -> None:

@@ -20,8 +20,8 @@ class Blocks(NamedTuple):
     stem_channels: int = 64
 
 
-# Huang et al., "Densely connected convolutional networks", arXiv 1608.06993, table 1 (its DenseNet-161 is the authors' own
-# addition in their repository). DenseNet-BC: bottlenecks of 4 * growth_rate, transitions that halve the channels.
+# Huang et al., "Densely connected convolutional networks", arXiv 1608.06993, table 1 (DenseNet-161 is a later addition
+# of its authors). DenseNet-BC: bottlenecks of 4 * growth_rate, transitions that halve the channels.
 NETWORKS = {
     "densenet121": Blocks((6, 12, 24, 16)),
     "densenet161": Blocks((6, 12, 36, 24), growth_rate=48, stem_channels=96),
