@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cnnviz.models._network import ConvNormRelu
 
 Size = int | tuple[int, int]
+Scale = Callable[[int], int]  # a published number of channels -> ours
 Value = TypeVar("Value")
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -43,15 +44,15 @@ def check_share(option: str, value: object, lowest: str = "0 or more") -> None:
         raise ValueError(f"{option} {value!r} is not a number from 0 to below 1")
 
 
-def scaled(channels: int, width_mult: float, multiple: int = 1) -> int:
-    """Return a number of channels times the width, as a whole multiple and never less than one.
+def scale(width_mult: float, multiple: int = 1) -> Scale:
+    """Return the function that scales a number of channels, to a whole multiple and never to less than one.
 
-    >>> scaled(96, 0.25, multiple=2)
+    >>> scale(0.25, multiple=2)(96)
     24
     """
     if isinstance(width_mult, bool) or not isinstance(width_mult, (int, float)) or not 0 < width_mult <= 8:
         raise ValueError(f"width_mult {width_mult!r} is not a number above 0 and at most 8")
-    return max(1, round(channels * width_mult / multiple)) * multiple
+    return lambda channels: max(1, round(channels * width_mult / multiple)) * multiple
 
 
 def conv(in_channels: int, out_channels: int, kernel_size: Size, stride: int = 1, padding: Any = None) -> ConvNormRelu:
@@ -90,3 +91,18 @@ class Branches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the branches' outputs, in their order."""
         return torch.cat([branch(x) for branch in self.children()], dim=1)
+
+
+def width(layer: nn.Module, in_channels: int) -> int:
+    """Return how many channels leave a chain of convolutions, pools and branches that ``in_channels`` enter.
+
+    >>> width(Branches(conv=conv(8, 2, 3), pool=nn.MaxPool2d(3, 1, 1)), 8)
+    10
+    """
+    if isinstance(layer, nn.Conv2d):
+        return layer.out_channels
+    if isinstance(layer, Branches):
+        return sum(width(branch, in_channels) for branch in layer.children())
+    for child in layer.children():
+        in_channels = width(child, in_channels)
+    return in_channels

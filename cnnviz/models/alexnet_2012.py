@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import ACTIVATIONS, check_share, check_whole, choose, scaled
+from cnnviz.models._parts import ACTIVATIONS, check_share, check_whole, choose, scale
 from cnnviz.models._registry import register
 
 
@@ -55,11 +55,12 @@ class AlexNet2012(Network):
     ) -> None:  # fmt: skip
         super().__init__()
         check_share("dropout", dropout)
+        w = scale(width_mult, multiple=2)  # two groups
         act, start = choose("activation", activation, ACTIVATIONS), choose("init", init, STARTS)
         self.num_classes = num_classes
         self.features = nn.Sequential()
         for layer in layers:
-            channels = scaled(layer.channels, width_mult, multiple=2)
+            channels = w(layer.channels)
             geometry = (layer.kernel_size, layer.stride, layer.padding)
             self.features.append(nn.Conv2d(in_channels, channels, *geometry, groups=layer.groups)).append(act())
             if layer.normalised:  # torch divides alpha by the size, the paper does not: 5 x its 0.0001
@@ -67,7 +68,7 @@ class AlexNet2012(Network):
             if layer.pooled:
                 self.features.append(nn.MaxPool2d(pool_size, 2, ceil_mode=ceil_mode))
             in_channels = channels
-        hidden = scaled(4096, width_mult)
+        hidden = w(4096)
         self.classifier = nn.Sequential(
             nn.Flatten(),
             nn.Linear(in_channels * side**2, hidden), act(), nn.Dropout(dropout),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, Outputs
-from cnnviz.models._parts import Branches, check_share, scaled
+from cnnviz.models._parts import Branches, check_share, scale, width
 from cnnviz.models._registry import register
 
 
@@ -81,13 +81,13 @@ def naive_inception(in_channels: int, widths: Widths) -> Branches:
     )
 
 
-def head(in_channels: int, num_classes: int, width: int) -> nn.Sequential:
+def head(in_channels: int, num_classes: int, channels: int) -> nn.Sequential:
     """Return an auxiliary classifier, for maps of 14x14 to 16x16."""
     return nn.Sequential(
         nn.AvgPool2d(5, 3),  # 14x14 -> 4x4
-        relu_conv(in_channels, width, 1),
-        nn.Flatten(), nn.Linear(width * 16, width * 8), nn.ReLU(), nn.Dropout(0.7),
-        nn.Linear(width * 8, num_classes),
+        relu_conv(in_channels, channels, 1),
+        nn.Flatten(), nn.Linear(channels * 16, channels * 8), nn.ReLU(), nn.Dropout(0.7),
+        nn.Linear(channels * 8, num_classes),
     )  # fmt: skip
 
 
@@ -100,7 +100,8 @@ class GoogLeNet2014(Network):
         super().__init__()
         check_share("dropout", dropout)
         self.num_classes, self.small = num_classes, small
-        first, second = scaled(64, width_mult), scaled(192, width_mult)
+        w = scale(width_mult)
+        first, second = w(64), w(192)
         self.stem = nn.Sequential(
             relu_conv(in_channels, first, *((3, 1) if small else (7, 2))),  # 64, 112, 112
             halve(not small), lrn(),  # 64, 56, 56
@@ -111,11 +112,10 @@ class GoogLeNet2014(Network):
         self.inception, self.heads, channels = nn.ModuleDict(), nn.ModuleDict(), second
         for name, row in MODULES.items():
             if aux_logits and name in HEAD_BEFORE:
-                self.heads[name] = head(channels, num_classes, scaled(128, width_mult))
-            widths = Widths(*(scaled(width, width_mult) for width in row))
-            module = inception(channels, widths)
+                self.heads[name] = head(channels, num_classes, w(128))
+            module = inception(channels, Widths(*map(w, row)))
             self.inception[name] = nn.Sequential(halve(True), module) if name in POOL_BEFORE else module
-            channels = widths.one + widths.three + widths.five + widths.pool
+            channels = width(module, channels)
         self.classifier = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, num_classes)
         )

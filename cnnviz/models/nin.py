@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network
-from cnnviz.models._parts import check_share, check_whole, scaled
+from cnnviz.models._parts import check_share, check_whole, scale
 from cnnviz.models._registry import register
 
 
@@ -49,10 +49,11 @@ class NiN(Network):
         check_whole("one_by_ones", one_by_ones, least=0)
         if one_by_ones > 2:
             raise ValueError(f"one_by_ones {one_by_ones} is more than the 2 of the paper: use 0, 1 or 2")
+        w = scale(width_mult)
         self.num_classes, self.small = num_classes, small
         self.features = nn.Sequential()
         for index, block in enumerate(blocks, start=1):
-            widths = [scaled(channels, width_mult) if channels else num_classes for channels in block.channels]
+            widths = [w(channels) if channels else num_classes for channels in block.channels]
             kept = [*widths[:one_by_ones], widths[-1]]  # the last width closes a block, however short it is
             if small and index == 1:
                 block = block._replace(kernel_size=3, stride=1, padding=1)
