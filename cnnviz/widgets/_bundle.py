@@ -12,7 +12,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-_IMPORT = re.compile(r'^import\s[^;"]*from\s*"(\.[^"]+)";[^\n]*\n?', re.MULTILINE)
+_NAMES = r"\{\s*[\w$]+(?:\s*,\s*[\w$]+)*\s*,?\s*\}"
+_IMPORT = re.compile(rf'^import\s*{_NAMES}\s*from\s*"(\.[^"]+)";[^\n]*\n?', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
 
 

@@ -72,9 +72,13 @@ def _parsed(body: str) -> Any:
     """Return what base64url text holds, or None."""
     try:
         letters = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
-        return json.loads(letters, parse_constant=_no_number)
+        return json.loads(letters, parse_constant=_no_number, parse_int=_whole_number)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole_number(digits: str) -> int | float:
+    return int(digits) if len(digits) < 16 else float(digits)  # as JavaScript, which has no larger whole numbers
 
 
 def _no_number(name: str) -> None:
