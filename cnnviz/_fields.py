@@ -1,0 +1,132 @@
+"""Receptive fields carried along with a traced forward pass, operation by operation. Private.
+
+The arithmetic is that of :func:`cnnviz.geometry.receptive_field`, one layer at a time and for any number of axes: a
+window widens the field by ``(span - 1) * jump``, multiplies the jump by its stride and moves the start by its padding.
+Where branches meet, the field is what all of them see together. Where it is not one box of pixels it is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+POOLS = {"max_pool1d", "max_pool2d_with_indices", "max_pool3d_with_indices", "avg_pool1d", "avg_pool2d", "avg_pool3d"}
+ADAPTIVE = {"_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_max_pool2d", "adaptive_max_pool3d"}
+NORMS = {
+    "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
+    "_batch_norm_with_update", "_batch_norm_no_update", "native_layer_norm", "native_group_norm", "_fused_rms_norm",
+}  # fmt: skip
+# Place by place like a pointwise operation, though torch does not tag them so.
+KEEPS_PLACES = NORMS | {"clone", "_to_copy", "copy_", "native_dropout", "bernoulli_", "contiguous", "lift_fresh"}
+PADS = {"constant_pad_nd"} | {f"{kind}_pad{n}d" for kind in ("reflection", "replication") for n in (1, 2, 3)}
+
+
+class Field(NamedTuple):
+    """What one value sees of the input: size, jump to the neighbour's field, first index; one number an axis."""
+
+    size: tuple[int, ...]
+    jump: tuple[int, ...]
+    start: tuple[int, ...]
+
+    def then(self, span: Iterable[int], stride: Iterable[int], before: Iterable[int]) -> Field:
+        """The field behind a window of this span, stride and leading padding."""
+        size, jump, start = self
+        return Field(
+            tuple(n + (s - 1) * j for n, s, j in zip(size, span, jump, strict=True)),
+            tuple(j * s for j, s in zip(jump, stride, strict=True)),
+            tuple(a - p * j for a, p, j in zip(start, before, jump, strict=True)),
+        )
+
+
+def first(axes: int) -> Field:
+    """The field of the input itself."""
+    return Field((1,) * axes, (1,) * axes, (0,) * axes)
+
+
+def merged(fields: Sequence[Field | None]) -> Field | None:
+    """The smallest box that holds all fields; None if one is not defined or they move at different speeds."""
+    if not fields or None in fields or len({field.jump for field in fields}) > 1:
+        return None
+    starts = tuple(map(min, zip(*(field.start for field in fields), strict=True)))
+    ends = [[a + n for a, n in zip(field.start, field.size, strict=True)] for field in fields]
+    sizes = tuple(end - start for end, start in zip(map(max, zip(*ends, strict=True)), starts, strict=True))
+    return Field(sizes, fields[0].jump, starts)
+
+
+def after(func: Any, name: str, args: tuple, field: Field | None, out: torch.Tensor, alias: bool) -> Field | None:
+    """The field of ``out = func(*args)``, where ``field`` is that of its traced arguments together."""
+    if field is None:
+        return None
+    axes = len(field.size)
+    source = next((item for item in _flat(args) if isinstance(item, torch.Tensor)), None)
+    if source is None:
+        return None
+    if name in ("convolution", "_convolution", "cudnn_convolution"):
+        return _after_convolution(args, field)
+    if name in POOLS:
+        kernel, stride, padding, dilation = _pool_arguments(name, args, axes)
+        span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+        return field.then(span, stride, padding)
+    if name in ADAPTIVE:
+        return _after_adaptive(source, out, field)
+    if name == "mean" and len(args) > 1 and args[1] is not None:
+        over = sorted(axis % source.dim() for axis in args[1])
+        spatial = list(range(source.dim() - axes, source.dim()))
+        return field.then(source.shape[-axes:], (1,) * axes, (0,) * axes) if over == spatial else None
+    if name in PADS:
+        return field.then((1,) * axes, (1,) * axes, _last(args[1][::-2][: len(args[1]) // 2], axes))
+    if name == "cat":
+        axis = args[1] if len(args) > 1 else 0
+        return field if axis % source.dim() < source.dim() - axes else None
+    if torch.Tag.pointwise in func.tags or name in KEEPS_PLACES:
+        return field
+    # A view that leaves the last axes as they were: channels split, shuffled, unsqueezed.
+    kept = alias and out.shape[-axes:] == source.shape[-axes:] and out.stride()[-axes:] == source.stride()[-axes:]
+    return field if kept else None
+
+
+def _after_convolution(args: tuple, field: Field) -> Field | None:
+    weight, stride, padding, dilation, transposed = args[1], *args[3:7]
+    axes = len(field.size)
+    if transposed or weight.dim() - 2 != axes:
+        return None
+    spread = [_last(values, axes) for values in (stride, padding, dilation)]
+    span = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spread[2], strict=True)]
+    return field.then(span, spread[0], spread[1])
+
+
+def _after_adaptive(source: torch.Tensor, out: torch.Tensor, field: Field) -> Field | None:
+    """An adaptive pool is an ordinary one where the output size divides the input size."""
+    axes = len(field.size)
+    before, behind = source.shape[-axes:], out.shape[-axes:]
+    if any(n % m for n, m in zip(before, behind, strict=True)):
+        return None
+    windows = [n // m for n, m in zip(before, behind, strict=True)]
+    return field.then(windows, windows, (0,) * axes)
+
+
+def _pool_arguments(name: str, args: tuple, axes: int) -> list[tuple[int, ...]]:
+    """kernel, stride, padding, dilation of a pool, filled up with torch's defaults."""
+    kernel = args[1]
+    stride = args[2] if len(args) > 2 and args[2] else kernel
+    padding = args[3] if len(args) > 3 else 0
+    dilation = args[4] if len(args) > 4 and name.startswith("max") else 1
+    return [_last(values, axes) for values in (kernel, stride, padding, dilation)]
+
+
+def _last(values: Any, axes: int) -> tuple[int, ...]:
+    """The numbers of the last ``axes`` axes; a single number is every axis's, a missing leading one is 0."""
+    items = [values] if isinstance(values, int) else list(values)
+    if len(items) == 1:
+        items *= axes
+    return tuple(([0] * axes + items)[-axes:])
+
+
+def _flat(args: Iterable[Any]) -> Iterable[Any]:
+    for item in args:
+        if isinstance(item, (tuple, list)):
+            yield from _flat(item)
+        else:
+            yield item

@@ -1,0 +1,67 @@
+"""Tables with a tree in their first column: aligned plain text, and HTML that folds. Private.
+
+The HTML is the same aligned text inside nested <details>: it needs neither a style sheet nor a script, which notebooks
+that are not trusted would lose, and folds with mouse and keyboard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+OPEN_LINES = 30  # a tree with more lines than this starts folded
+
+
+class Line(NamedTuple):
+    """One line: how deep it is in the tree, its name, the other cells, and whether lines below belong to it."""
+
+    level: int
+    label: str
+    cells: tuple[str, ...]
+    parent: bool = False
+
+
+def as_text(head: str, columns: Sequence[str], lines: Sequence[Line]) -> str:
+    """Aligned plain text; columns of numbers are flush right, the last line is set off by a rule."""
+    top, *rows = _aligned(head, columns, lines)
+    rule = "-" * max(map(len, (top, *rows)))
+    return "\n".join([top, rule, *rows[:-1], rule, rows[-1]])
+
+
+def as_html(head: str, columns: Sequence[str], lines: Sequence[Line]) -> str:
+    """The same text inside nested <details>, everything escaped."""
+    top, *rows = map(escape, _aligned(head, columns, lines))
+    state = " open" if len(lines) <= OPEN_LINES else ""
+    parts = [f'<div style="font-family:monospace;white-space:pre;overflow-x:auto;line-height:1.35"><b>{top}</b>\n']
+    level = 0
+    for line, row, below in zip(lines, rows, [*lines[1:], None], strict=True):
+        parts.append("</details>" * (level - line.level))
+        level = line.level
+        if below is not None and below.level > level:
+            parts.append(f'<details{state}><summary style="display:block;cursor:pointer">{row}</summary>')
+            level += 1
+        else:
+            parts.append(f"{row}\n")
+    return "".join(parts) + "</details>" * level + "</div>"
+
+
+def _aligned(head: str, columns: Sequence[str], lines: Sequence[Line]) -> list[str]:
+    """The heading and every line, padded to common widths."""
+    tree = any(line.parent for line in lines)
+    names = ["  " * line.level + ("▸ " if line.parent else "  " if tree else "") + line.label for line in lines]
+    table = list(zip([head, *names], *zip(columns, *(line.cells for line in lines), strict=True), strict=True))
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    right = [False, *(all(map(_is_number, column[1:])) for column in list(zip(*table, strict=True))[1:])]
+    aligned = []
+    for row in table:
+        cells = [
+            f"{cell:>{width}}" if flush else f"{cell:<{width}}"
+            for cell, width, flush in zip(row, widths, right, strict=True)
+        ]
+        aligned.append("  ".join(cells).rstrip())
+    return aligned
+
+
+def _is_number(cell: str) -> bool:
+    return not cell.strip("0123456789.,% −+")
