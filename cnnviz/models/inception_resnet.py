@@ -1,8 +1,8 @@
 """Inception-ResNet v2: inception modules whose output, thinned by a 1x1 and scaled down, is added to their input.
 
-Szegedy, Ioffe, Vanhoucke, Alemi (arXiv 1602.07261), figures 15 to 19. The authors' released model, which everyone counts
-at 55.8 million parameters, differs from the drawings: the stem of Inception v3 and one module more (320 channels), and
-10, 20, 10 blocks where the figure has 5, 10, 5. Both are here.
+Szegedy, Ioffe, Vanhoucke, Alemi (arXiv 1602.07261), figures 15 to 19. The model that the authors released, counted
+everywhere at 55.8 million parameters, differs from the drawings: it has the stem of Inception v3 with one module more
+(320 channels), and 10, 20, 10 blocks where the figure has 5, 10, 5. Both are here.
 """
 
 from __future__ import annotations
