@@ -67,11 +67,12 @@ class Draft:
     other: Other = field(default_factory=Other)
     done: bool = False
 
-    def row(self, place: dict[int, int]) -> CostRow:
+    def row(self, place: dict[int, int], batch: int) -> CostRow:
         seen = self.seen.size if self.seen else None
         inputs = tuple(place[n] for n in self.inputs if n in place)
-        shape, counts = self.output_shape, (self.params, self.macs, self.activations)
-        return CostRow(self.name, self.kind, shape, *counts, seen, self.call, inputs, self.other)
+        counts = self.params, self.macs // batch, self.activations // batch
+        other = Other(*(n // batch for n in self.other))
+        return CostRow(self.name, self.kind, self.output_shape, *counts, seen, self.call, inputs, other)
 
 
 @dataclass
@@ -86,12 +87,16 @@ class Frame:
 
 
 class Recorder(TorchDispatchMode):
-    """Record every layer of ``module`` while it runs once; ``batch_added`` says that shapes lose their leading 1."""
+    """Record every layer of ``module`` while it runs once.
 
-    def __init__(self, module: nn.Module, title: str, batch_added: bool) -> None:
+    ``batch`` examples were added in front of the shapes that the user gave (0: none), and are divided out again.
+    ``stand_ins`` maps the id of a parameter to the tensor that is used in its place.
+    """
+
+    def __init__(self, module: nn.Module, title: str, batch: int, stand_ins: dict[int, torch.Tensor]) -> None:
         super().__init__()
         self.paths = {part: path for path, part in module.named_modules()}
-        self.title, self.batch_added = title, batch_added
+        self.title, self.batch, self.stand_ins = title, batch, stand_ins
         self.drafts: list[Draft] = []
         self.stack: list[Frame] = [Frame("", module, None)]
         self.failed: str = ""  # which tensor operation raised, and on what
@@ -100,7 +105,10 @@ class Recorder(TorchDispatchMode):
         self._alive: dict[int, Any] = {}
         self._live = 0
         self._traced: dict[int, tuple[int, Any]] = {}  # storage -> (row that wrote it last, receptive field)
-        self._unclaimed = {id(p): p.numel() for p in module.parameters()}
+        self._unclaimed: dict[int, int] = {}
+        for parameter in module.parameters():
+            key = self._parameter_key(parameter)
+            self._unclaimed[key] = self._unclaimed.get(key, 0) + parameter.numel()
         self._calls: dict[str, int] = {}
 
     def take_inputs(self, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -117,12 +125,13 @@ class Recorder(TorchDispatchMode):
             yield part.register_forward_pre_hook(self._enter, with_kwargs=True)
             yield part.register_forward_hook(self._leave, with_kwargs=True)
 
-    def rows(self) -> list[CostRow]:
-        """Finished rows, and one for each layer whose parameters nobody read."""
-        self._claim_the_rest()
+    def rows(self, finished: bool = True) -> list[CostRow]:
+        """Rows of the calls, and after a whole forward pass one for each layer whose parameters nobody read."""
+        if finished:
+            self._claim_the_rest()
         kept = [n for n, draft in enumerate(self.drafts) if draft.done]
         place = {-1: -1} | {old: new for new, old in enumerate(kept)}
-        return [self.drafts[n].row(place) for n in kept]
+        return [self.drafts[n].row(place, self.batch or 1) for n in kept]
 
     # Modules
 
@@ -150,7 +159,7 @@ class Recorder(TorchDispatchMode):
             if source != frame.draft and not draft.inputs:
                 draft.inputs[source] = None  # a layer that passes its input on
         draft.activations += sum(t.numel() for t in returned if _key(t) not in frame.received)
-        draft.params += sum(self._claim(p) for p in module.parameters(recurse=False))
+        draft.params += self._claim_own(module)
         draft.done = True
 
     def _open(self, name: str, kind: str, shared: bool) -> int:
@@ -161,18 +170,24 @@ class Recorder(TorchDispatchMode):
         self.drafts.append(Draft(name, kind, call))
         return len(self.drafts) - 1
 
-    def _claim(self, parameter: torch.Tensor) -> int:
-        return self._unclaimed.pop(id(parameter), 0)
+    def _claim(self, key: int) -> int:
+        return self._unclaimed.pop(key, 0)
+
+    def _claim_own(self, module: nn.Module) -> int:
+        return sum(self._claim(self._parameter_key(p)) for p in module.parameters(recurse=False))
+
+    def _parameter_key(self, parameter: torch.Tensor) -> int:
+        return _key(self.stand_ins.get(id(parameter), parameter))
 
     def _claim_the_rest(self) -> None:
         """Parameters that reached their operation by a detour, or none: their module's row, or one of its own."""
         for part, path in self.paths.items():
-            count = sum(self._claim(p) for p in part.parameters(recurse=False))
+            count = self._claim_own(part)
             if not count:
                 continue
             inside = [d for d in self.drafts if d.done and d.name.rpartition(".")[0] == path and d.kind.islower()]
             if inside:
-                inside[0].params += count
+                next((d for d in inside if d.macs), inside[0]).params += count
             else:
                 self.drafts.append(Draft(path or self.title, type(part).__name__, 0, count, done=True))
 
@@ -223,7 +238,7 @@ class Recorder(TorchDispatchMode):
         draft.macs += flops // 2
         draft.other = _more(draft.other, name, args, sources, results[0])
         draft.inputs.update((row, None) for row, _ in traced if row != index)
-        draft.params += sum(self._claim(t) for t in sources)
+        draft.params += sum(map(self._claim, keys))
         if fresh or mutates:
             self._traced.update((key, (index, field)) for key in written)
         else:
@@ -245,7 +260,7 @@ class Recorder(TorchDispatchMode):
 
     def _shape(self, tensor: torch.Tensor) -> tuple[int, ...]:
         shape = tuple(tensor.shape)
-        return shape[1:] if self.batch_added and shape[:1] == (1,) else shape
+        return shape[1:] if self.batch and shape[:1] == (self.batch,) else shape
 
     def _keep(self, tensor: torch.Tensor) -> None:
         """Count the bytes of a new storage until it dies."""
@@ -282,7 +297,10 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 def _composite(func: Any) -> bool:
     if not hasattr(func, "decompose") or getattr(func, "_overloadpacket", None) in flop_registry:
         return False
-    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    try:
+        return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    except RuntimeError:  # prim::device and the like, known to Python only
+        return False
 
 
 @lru_cache(maxsize=4096)

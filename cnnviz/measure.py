@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 import numbers
 import random
 from collections import OrderedDict
@@ -51,7 +52,8 @@ def cost_table(model: nn.Module | str, input_size: Any = (3, 224, 224), *, train
         Shape of one example without the batch, such as (C, H, W); a tuple of shapes for a forward with several inputs.
         Tensors are taken as they are, batch included (for a network whose input is not made of floating-point numbers).
     training
-        Count what runs in training mode (auxiliary heads) instead of evaluation mode.
+        Count what runs in training mode (auxiliary heads) instead of evaluation mode. Batch norm then needs a batch: two
+        examples run, and everything is divided by two.
 
     Returns
     -------
@@ -75,12 +77,12 @@ def cost_table(model: nn.Module | str, input_size: Any = (3, 224, 224), *, train
     total  Sequential              156  86,400        7,776
     """
     module, title = _module(model)
-    examples, batch_added = _examples(input_size, module)
+    examples, batch = _examples(input_size, module, 2 if training else 1)
     failure: ForwardFailed | None = None
     with _generators_kept() as drawn:
         for attempt in (_on_meta, _on_fake, _for_real):
             try:
-                table = attempt(module, title, examples, batch_added, training, drawn)
+                table = attempt(module, title, examples, batch, training, drawn)
             except ForwardFailed as error:
                 failure = error
                 continue
@@ -116,18 +118,18 @@ def _module(model: Any) -> tuple[nn.Module, str]:
     return model, type(model).__name__
 
 
-def _examples(input_size: Any, module: nn.Module) -> tuple[list[torch.Tensor], bool]:
-    """Meta tensors of a batch of one (or the given tensors), and whether the batch is our addition."""
+def _examples(input_size: Any, module: nn.Module, batch: int) -> tuple[list[torch.Tensor], int]:
+    """Meta tensors of a batch (or the given tensors), and how many examples are our addition."""
     if isinstance(input_size, torch.Tensor):
-        return [input_size], False
+        return [input_size], 0
     if isinstance(input_size, (tuple, list)) and input_size and all(isinstance(t, torch.Tensor) for t in input_size):
-        return list(input_size), False
+        return list(input_size), 0
     sizes = [input_size] if isinstance(input_size, numbers.Integral) else input_size
     many = isinstance(sizes, (tuple, list)) and bool(sizes) and all(isinstance(size, (tuple, list)) for size in sizes)
     dtypes = (p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex())
     dtype = next(dtypes, torch.get_default_dtype())
     shapes = [_shape(size, input_size) for size in (sizes if many else [sizes])]
-    return [torch.empty((1, *shape), dtype=dtype, device="meta") for shape in shapes], True
+    return [torch.empty((batch, *shape), dtype=dtype, device="meta") for shape in shapes], batch
 
 
 def _shape(size: Any, given: Any) -> tuple[int, ...]:
@@ -143,7 +145,7 @@ def _shape(size: Any, given: Any) -> tuple[int, ...]:
 
 
 def _on_meta(
-    module: nn.Module, title: str, examples: list, batch_added: bool, training: bool, drawn: list
+    module: nn.Module, title: str, examples: list, batch: int, training: bool, drawn: list
 ) -> CostTable | None:
     def bare(tensor: torch.Tensor) -> torch.Tensor:
         return torch.empty_like(tensor, device="meta")
@@ -151,11 +153,11 @@ def _on_meta(
     with ExitStack() as stack:
         runner = _twin(module, bare, training, stack)
         inputs = tuple(map(bare, examples))
-        return _recorded(runner, inputs, title, batch_added, "meta", _MetaByDefault(), drawn)
+        return _recorded(runner, inputs, title, batch, "meta", _MetaByDefault(), drawn)
 
 
 def _on_fake(
-    module: nn.Module, title: str, examples: list, batch_added: bool, training: bool, drawn: list
+    module: nn.Module, title: str, examples: list, batch: int, training: bool, drawn: list
 ) -> CostTable | None:
     mode = FakeTensorMode(allow_non_fake_inputs=True)
 
@@ -165,13 +167,14 @@ def _on_fake(
             return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
 
     with ExitStack() as stack:
+        stack.enter_context(_quiet(logging.getLogger("torch._subclasses.fake_tensor")))
         runner = _twin(module, bare, training, stack)
         inputs = tuple(map(bare, examples))
-        return _recorded(runner, inputs, title, batch_added, "fake", mode, drawn)
+        return _recorded(runner, inputs, title, batch, "fake", mode, drawn)
 
 
 def _for_real(
-    module: nn.Module, title: str, examples: list, batch_added: bool, training: bool, drawn: list
+    module: nn.Module, title: str, examples: list, batch: int, training: bool, drawn: list
 ) -> CostTable | None:
     if sum(t.numel() for t in (*module.parameters(), *module.buffers())) > REAL_VALUES:
         return None
@@ -188,7 +191,17 @@ def _for_real(
 
     with ExitStack() as stack:
         runner = _twin(module, own, training, stack)
-        return _recorded(runner, tuple(map(filled, examples)), title, batch_added, "real", nullcontext(), drawn)
+        return _recorded(runner, tuple(map(filled, examples)), title, batch, "real", nullcontext(), drawn)
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Fake tensors log a traceback for what is about to be raised anyway."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 class _MetaByDefault(TorchFunctionMode):
@@ -205,7 +218,7 @@ class _MetaByDefault(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-Runner = tuple[nn.Module, Callable[..., Any]]
+Runner = tuple[nn.Module, Callable[..., Any], dict[int, torch.Tensor]]
 
 
 def _twin(
@@ -231,9 +244,9 @@ def _twin(
         module.train(training)
         named = [*module.named_parameters(), *module.named_buffers()]
         state = {name: memo[id(tensor)] for name, tensor in named}
-        return module, lambda *inputs: torch.func.functional_call(module, state, inputs)
+        return module, lambda *inputs: torch.func.functional_call(module, state, inputs), memo
     twin.train(training)
-    return twin, twin
+    return twin, twin, memo
 
 
 def _own_tensors(part: nn.Module) -> Iterator[torch.Tensor]:
@@ -279,10 +292,10 @@ def _generators_kept() -> Iterator[list[bool]]:
 
 
 def _recorded(
-    runner: Runner, inputs: tuple, title: str, batch_added: bool, how: str, mode: Any, drawn: list[bool]
+    runner: Runner, inputs: tuple, title: str, batch: int, how: str, mode: Any, drawn: list[bool]
 ) -> CostTable:
-    module, call = runner
-    recorder = Recorder(module, title, batch_added)
+    module, call, stand_ins = runner
+    recorder = Recorder(module, title, batch, stand_ins)
     recorder.take_inputs(inputs)
     handles: list[Any] = []
     try:
@@ -290,22 +303,23 @@ def _recorded(
         with torch.no_grad(), mode, recorder:
             call(*inputs)
     except Exception as error:
-        table = _table(recorder, title, inputs, how)
+        table = _table(recorder, inputs, how, finished=False)
         raise ForwardFailed(_what_happened(error, recorder, module, inputs, table), table) from error
     finally:
         for handle in handles:
             handle.remove()
         drawn.append(recorder.random and how == "real")
-    return _table(recorder, title, inputs, how)
+    return _table(recorder, inputs, how)
 
 
-def _table(recorder: Recorder, title: str, inputs: Sequence[torch.Tensor], how: str) -> CostTable:
+def _table(recorder: Recorder, inputs: Sequence[torch.Tensor], how: str, finished: bool = True) -> CostTable:
     module = recorder.stack[0].module
     kinds = {path: type(part).__name__ for part, path in recorder.paths.items() if next(part.children(), None)}
     parameters, buffers = _unique_bytes(module.parameters()), _unique_bytes(module.buffers())
     value = inputs[0].element_size() if inputs[0].is_floating_point() else 4
-    sizes = Sizes(value, parameters, buffers, _unique_bytes(inputs), recorder.peak)
-    return CostTable(title, tuple(recorder.rows()), kinds, sizes, how)
+    batch = recorder.batch or 1
+    sizes = Sizes(value, parameters, buffers, _unique_bytes(inputs) // batch, recorder.peak // batch)
+    return CostTable(recorder.title, tuple(recorder.rows(finished)), kinds, sizes, how)
 
 
 def _unique_bytes(tensors: Any) -> int:
