@@ -47,7 +47,13 @@ def options(name: str) -> dict[str, Any]:
     return _registry.options(name)
 
 
-def create(name: str, num_classes: int | None = None, weights: str | None = None, **own_options: Any) -> nn.Module:
+def create(
+    name: str,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    weights: str | None = None,
+    **own_options: Any,
+) -> nn.Module:
     """Build a network by name, untrained, or with published weights.
 
     Parameters
@@ -56,10 +62,12 @@ def create(name: str, num_classes: int | None = None, weights: str | None = None
         One of :func:`names`.
     num_classes
         How many classes the last layer tells apart; by default the network's own number, 1000 for ImageNet nets.
+    in_channels
+        Channels of a picture; by default the network's own number, mostly 3.
     weights
         None for random weights, ``"imagenet"`` for those that torchvision publishes (downloaded once, hash checked).
     **own_options
-        ``in_channels``, ``small=True`` for a stem that suits 32x32 pictures, and what else :func:`options` lists.
+        ``small=True`` for a stem that suits 32x32 pictures, and what else :func:`options` lists.
 
     Raises
     ------
@@ -75,10 +83,12 @@ def create(name: str, num_classes: int | None = None, weights: str | None = None
     unknown = own_options.keys() - known.keys()
     if unknown:
         raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}: its options are {', '.join(known)}")
-    if num_classes is not None:
-        own_options["num_classes"] = num_classes
-    for option in ("num_classes", "in_channels"):
-        _check_count(name, option, own_options.get(option, known[option]))
+    for option, value in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if value is not None:
+            _check_count(name, option, value)
+            own_options[option] = value
+    if not isinstance(own_options.get("small", False), bool):
+        raise ValueError(f"{name}: small {own_options['small']!r} is not True or False")
     factory = _registry.FACTORIES[name]
     if weights is None:
         return factory(**own_options)
