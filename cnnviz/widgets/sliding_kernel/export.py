@@ -48,9 +48,7 @@ def save(scene: Scene, path: str | os.PathLike[str]) -> Path:
         ending = f"ends in {_short(target.suffix)}" if target.suffix else "has no ending"
         raise ValueError(f"{_short(str(path))} {ending}: use {alternatives(_WRITERS)}")
     if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"folder {_short(str(target.parent))} does not exist: make it first, or use another one"
-        )
+        raise FileNotFoundError(f"folder {str(target.parent)!r} does not exist: make it first, or use another one")
     write(scene, target)
     return target
 
