@@ -1,11 +1,14 @@
 """Regenerated notebooks are counted, clean and the same after every run; one that fails is left as it was."""
 
+import base64
+import io
 from pathlib import Path
 
 import nbformat
 import pytest
+from PIL import Image
 
-from tests.regenerate import WIDGET_VIEW, main
+from tests.regenerate import WIDGET_VIEW, main, shrink_png
 from tests.test_notebooks import problems
 
 GOOD = [
@@ -57,3 +60,15 @@ def test_a_notebook_that_fails_is_left_as_it_was(tmp_path: Path, capsys: pytest.
     assert main([str(path)]) == 1
     assert path.read_bytes() == before
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("drawn", "stored"), [(80, 40), (40, 40), (20, 20)])
+def test_a_png_is_stored_no_wider_than_its_svg(drawn: int, stored: int) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (drawn, drawn), "red").save(buffer, "PNG")
+    data = {"image/svg+xml": '<svg viewBox="0 0 40 40" width="40" height="40"></svg>'}
+    data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+    shrink_png(data)
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert picture.size == (stored, stored)
+    assert picture.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
