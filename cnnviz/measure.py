@@ -29,6 +29,10 @@ from cnnviz._recorder import Recorder
 from cnnviz.cost import CostTable, Sizes
 
 REAL_VALUES = 10_000_000  # parameters and buffers, copied for a real forward pass: 40 MB
+_SIDES = {  # of the pictures that networks were published for, where not 224 or, for *_cifar, 32
+    "alexnet_2012": 227, "inception_v3": 299, "inception_v4": 299, "inception_resnet_v2": 299, "lenet5": 32,
+    "lenet5_1998": 32, "nin": 32, "fractalnet": 32, "odenet": 28,
+}  # fmt: skip
 _HOOKS = [name for name in vars(nn.Module()) if "_hooks" in name]
 SHOWN_ROWS = 12  # of an unfinished table, in the text of an error
 
@@ -41,7 +45,7 @@ class ForwardFailed(ValueError):
         self.table = table
 
 
-def cost_table(model: nn.Module | str, input_size: Any = (3, 224, 224), *, training: bool = False) -> CostTable:
+def cost_table(model: nn.Module | str, input_size: Any = None, *, training: bool = False) -> CostTable:
     """The bill of a network: parameters, MACs and activation values of each layer, for one example.
 
     Parameters
@@ -49,11 +53,12 @@ def cost_table(model: nn.Module | str, input_size: Any = (3, 224, 224), *, train
     model
         Any module, or a name of ``cnnviz.models.names()``.
     input_size
-        Shape of one example without the batch, such as (C, H, W); a tuple of shapes for a forward with several inputs.
-        Tensors are taken as they are, batch included (for a network whose input is not made of floating-point numbers).
+        Shape of one example without the batch, (C, H, W); a tuple of shapes for a forward with several inputs. By
+        default (3, 224, 224), or for a name what that network was published for. Tensors are taken as they are, batch
+        included (for inputs that are not floating-point numbers).
     training
-        Count what runs in training mode (auxiliary heads) instead of evaluation mode. Batch norm then needs a batch: two
-        examples run, and everything is divided by two.
+        Count what runs in training mode (auxiliary heads) instead of evaluation mode. Batch norm needs a batch there:
+        two examples run, and everything is divided by two.
 
     Returns
     -------
@@ -77,6 +82,8 @@ def cost_table(model: nn.Module | str, input_size: Any = (3, 224, 224), *, train
     total  Sequential              156  86,400        7,776
     """
     module, title = _module(model)
+    if input_size is None:
+        input_size = native_size(model) if isinstance(model, str) else (3, 224, 224)
     examples, batch = _examples(input_size, module, 2 if training else 1)
     failure: ForwardFailed | None = None
     with _generators_kept() as drawn:
@@ -94,6 +101,18 @@ def cost_table(model: nn.Module | str, input_size: Any = (3, 224, 224), *, train
 def module_of(model: nn.Module | str) -> nn.Module:
     """The module itself, built without memory if a name is given."""
     return _module(model)[0]
+
+
+def native_size(name: str) -> tuple[int, int, int]:
+    """The picture (C, H, W) that a named network was published for.
+
+    >>> native_size("inception_v3")
+    (3, 299, 299)
+    """
+    from cnnviz import models
+
+    side = 32 if name.endswith("_cifar") else _SIDES.get(name, 224)
+    return models.options(name)["in_channels"], side, side
 
 
 def _module(model: Any) -> tuple[nn.Module, str]:
