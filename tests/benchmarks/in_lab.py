@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ WATCH_IMAGE = """area => new MutationObserver(changes => {
 }).observe(area, { childList: true, subtree: true })"""
 WATCH_PLOTLY = "graph => graph.on('plotly_afterplot', () => window.probe.seen())"
 
+# The widget writes the numbers into the cells of a 16x16 grid, so these two do as well.
 WITH_MATPLOTLIB = """import ipywidgets, matplotlib.pyplot as plt, numpy as np
 from cnnviz import Window, kernels, trace
 image = np.arange(256.0).reshape(16, 16) % 7
@@ -54,6 +56,8 @@ def picture(kernel_size=3):
     for axis, values, colors in zip(axes, (image, kernel, output), ("gray", "RdBu", "RdBu")):
         axis.imshow(values, cmap=colors)
         axis.set_axis_off()
+        for (i, j), value in np.ndenumerate(values):
+            axis.text(j, i, f"{value:g}", ha="center", va="center", fontsize=6)
     plt.show()
 _ = ipywidgets.interact(picture, kernel_size=(1, 7))"""
 WITH_PLOTLY = """import ipywidgets, numpy as np, plotly.graph_objects as go
@@ -66,7 +70,7 @@ def parts(kernel_size):
     return image, kernel, trace.correlate(image, kernel, Window(kernel_size)).output[0]
 figure = go.FigureWidget(make_subplots(1, 3))
 for column, values in enumerate(parts(3), 1):
-    figure.add_trace(go.Heatmap(z=values, showscale=False), 1, column)
+    figure.add_trace(go.Heatmap(z=values, texttemplate="%{z}", showscale=False), 1, column)
 slider = ipywidgets.IntSlider(3, 1, 7, description="kernel_size")
 def follow(change):
     with figure.batch_update():
@@ -80,7 +84,7 @@ w = SlidingKernel(np.arange(256.0).reshape(16, 16) % 7, kernel_name="edge", kern
 w"""
 PHOTOGRAPH = """import numpy as np
 from cnnviz import SlidingKernel, images
-w = SlidingKernel(images.get("china", size=224), kernel_name="edge", kernel_size=7, filters={filters})
+w = SlidingKernel(images.photo("china", size=336)[:, :224, :224], kernel_name="edge", kernel_size=7, filters={filters})
 w"""
 BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n    pass"
 
@@ -94,23 +98,24 @@ class Samples:
     coarse: int
 
 
-def collect(lab: LabPage, act: Iterator[None], count: int) -> Samples:
+def collect(lab: LabPage, act: Generator[None, None, None], count: int) -> Samples:
     """Take `count` samples, one for each step of `act`, after three that warm everything up."""
     page = lab.page
-    for _ in range(3):
-        next(act)
-        page.wait_for_timeout(4 * PAUSE)
-    page.evaluate("() => { window.probe.samples.length = 0; window.probe.start = null; }")
-    for taken in range(1, count + 1):
-        next(act)
-        page.wait_for_function("n => window.probe.samples.length >= n", arg=taken, timeout=20_000, polling=5)
-        page.wait_for_timeout(PAUSE)
+    with closing(act):
+        for _ in range(3):
+            next(act)
+            page.wait_for_timeout(4 * PAUSE)
+        page.evaluate("() => { window.probe.samples.length = 0; window.probe.start = null; }")
+        for taken in range(1, count + 1):
+            next(act)
+            page.wait_for_function("n => window.probe.samples.length >= n", arg=taken, timeout=20_000, polling=5)
+            page.wait_for_timeout(PAUSE)
     samples = page.evaluate("() => window.probe.samples")[:count]
     work = [sample["work"] for sample in samples if sample["work"] is not None]
     return Samples([sample["total"] for sample in samples], work, sum(sample["coarse"] for sample in samples))
 
 
-def keys(slider: Locator) -> Iterator[None]:
+def keys(slider: Locator) -> Generator[None, None, None]:
     """Press the right and the left arrow in turn on a slider."""
     slider.focus()
     while True:
@@ -119,7 +124,7 @@ def keys(slider: Locator) -> Iterator[None]:
             yield
 
 
-def drag(view: KernelView, name: str, values: tuple[int, ...]) -> Iterator[None]:
+def drag(view: KernelView, name: str, values: tuple[int, ...]) -> Generator[None, None, None]:
     """Hold the thumb of a slider and take it from value to value, there and back."""
     mouse = view.page.mouse
     mouse.move(*view.thumb(name))
@@ -127,7 +132,7 @@ def drag(view: KernelView, name: str, values: tuple[int, ...]) -> Iterator[None]
     view.page.evaluate("() => { window.probe.dragging = true; }")
     try:
         while True:
-            for value in (*values, *reversed(values[:-1])):
+            for value in (*values[1:], *reversed(values[:-1])):  # the slider stands at the first one
                 mouse.move(*view.point_on_slider(name, value))
                 yield
     finally:

@@ -239,6 +239,7 @@ class LabPage:
     def interrupt(self) -> None:
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()")
         self.wait_idle()
+        self.page.wait_for_timeout(500)  # the kernel drops what is sent in the moment after an error
 
     def run_all(self) -> LabPage:
         self.command("notebook:run-all-cells")
