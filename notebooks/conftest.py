@@ -29,12 +29,14 @@ del warnings
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Wait for a cell two minutes at most, unless the command line says otherwise."""
     if getattr(config.option, "nbval_cell_timeout", None) == 2000:
         config.option.nbval_cell_timeout = CELL_TIMEOUT
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item):  # noqa: ANN201 (a hook wrapper is a generator)
+    """Turn warnings into errors in a notebook's kernel before its first cell."""
     result = yield
     if isinstance(item, nbval.IPyNbCell) and not hasattr(item.parent, "prepared"):
         item.parent.prepared = True
@@ -45,6 +47,7 @@ def pytest_runtest_setup(item: pytest.Item):  # noqa: ANN201 (a hook wrapper is 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item):  # noqa: ANN201
+    """Fail a cell that was never run, and one that is expected to raise and does not."""
     if not isinstance(item, nbval.IPyNbCell):
         return (yield)
     if item.cell.execution_count is None:
@@ -82,7 +85,7 @@ def compare_without_stderr(self: "nbval.IPyNbCell", test: list, ref: list, skip_
 
 
 def picture_differences(test: list, ref: list) -> list[str]:
-    """What is wrong with the PNG pictures of `test`, where `ref` has some that nothing else is compared for."""
+    """Compare the PNG pictures of `test` with those of `ref` that have no SVG beside them; returns what is wrong."""
     wrong = []
     drawn = [output.data for output in test if "data" in output]
     stored = [output.data for output in ref if "data" in output]

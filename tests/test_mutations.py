@@ -5,7 +5,6 @@ JavaScript) is mutated in browser/test_broken.py.
 """
 
 import copy
-import json
 import os
 import re
 import shutil

@@ -34,7 +34,7 @@ def saved_widget_state(notebook: dict) -> list[str]:
     for number, cell in enumerate(code_cells(notebook)):
         for output in cell["outputs"]:
             if WIDGET_VIEW in output.get("data", {}):
-                found.append(f"code cell {number} stores a widget view that nobody can open")
+                found += [f"code cell {number} stores a widget view that nobody can open"]
     return found
 
 
@@ -162,7 +162,7 @@ def spoil(check: str) -> dict:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_each_rule_notices_its_fault(check) -> None:  # noqa: ANN001
+def test_each_rule_notices_its_fault(check) -> None:
     assert problems(clean()) == []
     assert check(spoil(check.__name__))
 
