@@ -327,7 +327,7 @@ def _recorded(
     finally:
         for handle in handles:
             handle.remove()
-        drawn.append(recorder.random and how == "real")
+        drawn.append(recorder.random)
     return _table(recorder, inputs, how)
 
 
