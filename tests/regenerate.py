@@ -5,10 +5,7 @@ picture of each widget but without widget state, so that nbval has outputs to co
 A second run changes no byte, unless the outputs changed.
 """
 
-import base64
-import io
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -16,7 +13,6 @@ from pathlib import Path
 import nbclient
 import nbformat
 from nbformat import NotebookNode
-from PIL import Image
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 CELL_TIMEOUT = 120  # seconds
@@ -47,24 +43,8 @@ def tidy(notebook: NotebookNode) -> None:
         for output in cell.outputs:
             if "data" in output:
                 output.data = NotebookNode({key: output.data[key] for key in sorted(output.data) if key != WIDGET_VIEW})
-                shrink_png(output.data)
                 output.metadata = NotebookNode()
         cell.outputs = joined_streams([output for output in cell.outputs if output.get("name") != "stderr"])
-
-
-def shrink_png(data: NotebookNode) -> None:
-    """Store the PNG beside an SVG no larger than the SVG is shown: at twice the size, ten fill a notebook's 250 kB."""
-    if "image/png" not in data or "image/svg+xml" not in data:
-        return
-    width = re.search(r'<svg[^>]*\swidth="([\d.]+)', data["image/svg+xml"])
-    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
-    if width is None or picture.width <= float(width[1]) + 1:
-        return
-    size = round(float(width[1])), round(picture.height * float(width[1]) / picture.width)
-    smaller = picture.convert("RGB").resize(size, Image.Resampling.BOX).quantize(64, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    smaller.save(buffer, "PNG", optimize=True)
-    data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
 
 
 def joined_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:

@@ -146,9 +146,9 @@ def to_image(drawing: Drawing, scale: float = 2) -> Image.Image:
 
 
 def to_base64(drawing: Drawing) -> str:
-    """Return the drawing as a PNG, as a notebook stores it."""
+    """Return the drawing as a PNG of its own size: ten of them have to fit into a notebook of 250 kB."""
     buffer = io.BytesIO()
-    to_image(drawing).quantize(128).save(buffer, "PNG", optimize=True)
+    to_image(drawing, scale=1).quantize(64).save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

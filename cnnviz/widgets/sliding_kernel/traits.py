@@ -134,10 +134,16 @@ class SettingsWidget(ShownWidget):
         return proposal["value"]
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the view changed; refuse it as a whole, and say so there, when it is no layer."""
+        """Take what the view changed; refuse it as a whole, and say so there, when it is no layer.
+
+        An error in somebody's observer would show nowhere in a notebook: the change stands, and the view tells it.
+        """
         try:
             super().set_state(sync_data)
             self._take(settings.settled(self._now()))
         except IllegalLayer as refusal:  # a jslink can bypass the sliders' bounds
             self.send_state([name for name in sync_data if name in settings.DEFAULTS])
             self.send({"kind": "refused", "message": str(refusal)})
+        except Exception as error:
+            self.send({"kind": "refused", "message": f"a callback failed, {type(error).__name__}: {error}"})
+            raise
