@@ -39,7 +39,7 @@ export function channelsOf(layer, filter, first, count) {
 export function layoutScene({ layer, filter, channel, room, width, maxHeight: height, maxCell, strip, label }) {
   const pools = layer.op.endsWith("pool");
   const reads = pools ? 1 : layer.inChannels / layer.groups;
-  const maxHeight = reads > 1 && !isPicture(layer) ? 1.3 * height : height; // several channels stand below each other
+  const maxHeight = reads > 1 && !isPicture(layer) ? 1.1 * height : height; // several channels stand below each other
   const plan = isPicture(layer)
     ? picturePlan(layer, room, reads, width, maxHeight, pools, label)
     : gridPlan(room, reads, width, maxHeight, maxCell, pools, label);
@@ -61,7 +61,7 @@ function gridPlan(room, reads, width, maxHeight, maxCell, pools, label) {
       plans.push({ shown, stacked, cell: fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools, label) });
     }
   }
-  const readable = plans.find(({ shown, cell }) => cell >= (shown > 1 ? 24 : 30));
+  const readable = plans.find(({ shown, cell }) => cell >= (shown > 1 ? 22 : 30));
   const best = readable ?? plans.reduce((one, other) => (other.cell > one.cell ? other : one));
   const { cell, shown, stacked } = best;
   const columns = gridColumns(room, stacked, pools);

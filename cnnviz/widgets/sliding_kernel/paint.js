@@ -234,7 +234,7 @@ function paintCells(frame, panel, cellAt) {
   const { context, scene } = frame;
   const { x, y, cell } = panel;
   const font = Math.max(cell >= 44 ? frame.fontSize : 14, Math.min(0.44 * cell, 48));
-  const chars = cell >= 18 ? Math.floor((cell - 3) / (0.57 * font)) : 0;
+  const room = cell >= 16 ? cell - 2 : 0;
   context.font = `${font}px ${frame.palette.font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
@@ -254,28 +254,39 @@ function paintCells(frame, panel, cellAt) {
         context.fillRect(left, top, cell - inset, cell - inset);
       }
       if (strong) ring(context, panel, row, col, frame.palette.window);
-      if (chars < 1 || value === undefined) continue;
+      if (room < 1 || value === undefined) continue;
       context.fillStyle = ink;
-      context.fillText(typeof value === "string" ? value : fittingText(value, chars), left + (cell - inset) / 2, top + (cell - inset) / 2 + 1);
+      context.fillText(typeof value === "string" ? value : fittingText(context, value, room, font), left + (cell - inset) / 2, top + (cell - inset) / 2 + 1, room);
     }
   }
 }
 
-const texts = new Map();
+const knownTexts = new Map();
+const NARROWED = 0.57; // letters keep their height and lose up to this much width
 
-/** The number in at most so many characters: fewer digits where there is little room (the exact one is under the picture). */
-export function fittingText(value, chars) {
-  const key = value * 64 + chars;
-  let text = texts.get(key);
+/**
+ * The number as wide as its cell allows: fewer decimals where there is little room, but never another whole part. What
+ * does not fit is left out, for the exact number stands under the picture.
+ */
+function fittingText(context, value, room, font) {
+  const key = `${value} ${room} ${font}`;
+  let text = knownTexts.get(key);
   if (text !== undefined) return text;
-  text = numberText(value);
-  for (let digits = 3; text.length > chars && digits >= 1; digits--) {
-    text = numberText(Number(value.toPrecision(digits))).replace(/^(−?)0\./, "$1.");
-  }
-  if (text.length > chars) text = Math.abs(value) < 0.1 ? "~0" : value.toExponential(0).replace("e+", "e").replace("-", "−");
-  if (texts.size > 5000) texts.clear();
-  texts.set(key, text);
+  const texts = shorterTexts(value);
+  const fits = (narrowed) => (one) => narrowed * context.measureText(one).width <= room;
+  text = texts.find(fits(1)) ?? texts.find(fits(NARROWED)) ?? "";
+  if (knownTexts.size > 5000) knownTexts.clear();
+  knownTexts.set(key, text);
   return text;
+}
+
+function shorterTexts(value) {
+  if (Number.isInteger(value)) return [numberText(value)];
+  const bare = (text) => text.replace(/^(−?)0\./, "$1.");
+  const rounded = [2, 1].map((decimals) => bare(numberText(Number(value.toFixed(decimals)))));
+  const size = Math.abs(value);
+  const last = size < 0.05 ? ["~0"] : size < 10 ? [] : [numberText(Math.round(value))];
+  return [numberText(value), bare(numberText(value)), ...rounded.filter((text) => text !== "0"), ...last];
 }
 
 function paintTitle(frame, panel) {
