@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from cnnviz.geometry import Window
 from cnnviz.models._network import Network, he_normal, initialise
 from cnnviz.models._parts import ACTIVATIONS, check_share, check_whole, choose, scale
 from cnnviz.models._registry import register
@@ -35,7 +36,6 @@ LAYERS = (
     Convolution(384, 3, 1, 1, groups=2),  # 13
     Convolution(256, 3, 1, 1, groups=2, pooled=True),  # 13 -> 6
 )
-LAST_SIDE, SMALL_SIDE = 6, 3  # of the last maps, for 227x227 and, with the small stem, for 32x32
 
 Start = Callable[[Tensor], Any]
 STARTS: dict[str, Start | None] = {
@@ -50,14 +50,14 @@ class AlexNet2012(Network):
     """Five convolutions and three dense layers, of any table of :class:`Convolution`; ZFNet is one too."""
 
     def __init__(
-        self, layers: Sequence[Convolution], side: int, num_classes: int, in_channels: int, activation: str,
-        pool_size: int, dropout: float, init: str, width_mult: float, ceil_mode: bool = False,
+        self, layers: Sequence[Convolution], pool: Window, picture: int, num_classes: int, in_channels: int,
+        activation: str, dropout: float, init: str, width_mult: float,
     ) -> None:  # fmt: skip
         super().__init__()
         check_share("dropout", dropout)
         w = scale(width_mult, multiple=2)  # two groups
         act, start = choose("activation", activation, ACTIVATIONS), choose("init", init, STARTS)
-        self.num_classes = num_classes
+        self.num_classes, self.picture, self.side = num_classes, picture, last_side(layers, pool, picture)
         self.features = nn.Sequential()
         for layer in layers:
             channels = w(layer.channels)
@@ -66,12 +66,12 @@ class AlexNet2012(Network):
             if layer.normalised:  # torch divides alpha by the size, the paper does not: 5 x its 0.0001
                 self.features.append(nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))
             if layer.pooled:
-                self.features.append(nn.MaxPool2d(pool_size, 2, ceil_mode=ceil_mode))
+                self.features.append(nn.MaxPool2d(pool.kernel_size, pool.stride, ceil_mode=pool.ceil_mode))
             in_channels = channels
         hidden = w(4096)
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(in_channels * side**2, hidden), act(), nn.Dropout(dropout),
+            nn.Linear(in_channels * self.side**2, hidden), act(), nn.Dropout(dropout),
             nn.Linear(hidden, hidden), act(), nn.Dropout(dropout),
             nn.Linear(hidden, num_classes),
         )  # fmt: skip
@@ -81,7 +81,26 @@ class AlexNet2012(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return one score a class."""
-        return self.classifier(self.features(x))
+        maps = self.features(x)
+        if maps.shape[-2:] != (self.side, self.side):
+            given, got = ("x".join(map(str, picture.shape[-2:])) for picture in (x, maps))
+            raise ValueError(
+                f"a picture of {given} ends in maps of {got}, but the dense layers were built for "
+                f"{self.side}x{self.side}: use {self.picture}x{self.picture}"
+            )
+        return self.classifier(maps)
+
+
+def last_side(layers: Sequence[Convolution], pool: Window, side: int) -> int:
+    """Return the side of the last maps of a square picture.
+
+    >>> last_side(LAYERS, Window(kernel_size=3, stride=2), 227)
+    6
+    """
+    for layer in layers:
+        side, _ = Window(layer.kernel_size, layer.stride, layer.padding).output_size((side, side))
+        side, _ = pool.output_size((side, side)) if layer.pooled else (side, side)
+    return side
 
 
 def paper_biases(network: AlexNet2012) -> None:
@@ -110,7 +129,7 @@ def alexnet_2012(
     num_classes, in_channels
         Scores out, channels in.
     small
-        For 32x32: the first convolution is 3x3 with stride 1. The pools stay, and the last maps are 3x3.
+        For 32x32: the first convolution is 3x3 with stride 1. The pools stay, so that the last maps are 3x3.
     groups
         2 as on the paper's two GPUs, or 1.
     lrn, overlapping, activation, dropout
@@ -132,16 +151,8 @@ def alexnet_2012(
         row._replace(groups=min(row.groups, groups), normalised=row.normalised and lrn)
         for row in (small_stem(LAYERS) if small else LAYERS)
     ]
-    net = AlexNet2012(
-        layers, _side(small, overlapping), num_classes, in_channels, activation, 3 if overlapping else 2, dropout,
-        init, width_mult,
-    )  # fmt: skip
+    pool = Window(kernel_size=3 if overlapping else 2, stride=2)
+    picture = 32 if small else 227
+    net = AlexNet2012(layers, pool, picture, num_classes, in_channels, activation, dropout, init, width_mult)
     net.small = small
     return net
-
-
-def _side(small: bool, overlapping: bool) -> int:
-    """Return the side of the last maps: 32 goes to 15, 7, 3 with pools of 3x3 and to 16, 8, 4 with pools of 2x2."""
-    if not small:
-        return LAST_SIDE  # 55, 27, 13, 6 either way
-    return SMALL_SIDE if overlapping else SMALL_SIDE + 1

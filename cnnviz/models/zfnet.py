@@ -5,9 +5,10 @@ Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014 
 
 from __future__ import annotations
 
+from cnnviz.geometry import Window
 from cnnviz.models._parts import choose
 from cnnviz.models._registry import register
-from cnnviz.models.alexnet_2012 import SMALL_SIDE, AlexNet2012, Convolution, small_stem
+from cnnviz.models.alexnet_2012 import AlexNet2012, Convolution, small_stem
 
 # Channels of the last three convolutions. The figure in the paper keeps AlexNet's; the wider ones, which lectures give,
 # belong to its experiments on model size (its table 3).
@@ -48,8 +49,7 @@ def zfnet(
     if small:
         layers = small_stem(layers)  # 32 -> 16
         layers[1] = layers[1]._replace(stride=1, padding=2)  # 16 -> 8, then -> 4
-    side = SMALL_SIDE + 1 if small else 6
-    # ceil_mode: 110 -> 55 and 26 -> 13 need the last window to hang over the edge
-    net = AlexNet2012(layers, side, num_classes, in_channels, "relu", 3, dropout, init, width_mult, ceil_mode=True)
+    pool = Window(kernel_size=3, stride=2, ceil_mode=True)  # 110 -> 55: the last window hangs over the edge
+    net = AlexNet2012(layers, pool, 32 if small else 224, num_classes, in_channels, "relu", dropout, init, width_mult)
     net.small = small
     return net
