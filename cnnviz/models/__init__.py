@@ -42,7 +42,7 @@ def options(name: str) -> dict[str, Any]:
     {'num_classes': 1000, 'in_channels': 3, 'small': False, 'dropout': 0.5}
     """
     _load_families()
-    if name not in _registry.FACTORIES:
+    if not isinstance(name, str) or name not in _registry.FACTORIES:
         raise ValueError(_unknown(name))
     return _registry.options(name)
 

@@ -73,13 +73,14 @@ def initialise(
     network: nn.Module,
     conv: Callable[[Tensor], Any] | None = None,
     linear: Callable[[Tensor], Any] | None = None,
+    zero_biases: bool = True,
 ) -> None:
     """Fill the weights of convolutions and dense layers in place and set their biases to 0; None leaves them alone."""
     for layer in network.modules():
         fill = conv if isinstance(layer, nn.Conv2d) else linear if isinstance(layer, nn.Linear) else None
         if fill is not None:
             fill(layer.weight)
-            if layer.bias is not None:
+            if zero_biases and layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
 
@@ -108,7 +109,7 @@ def _fault(layer: nn.Module, x: Tensor) -> str | None:
     if channels and x.dim() != 4:
         return f"an input of shape {tuple(x.shape)}, not (N, C, H, W)"
     if channels and x.shape[1] != getattr(layer, channels):
-        return f"{x.shape[1]} channels, but was built for {getattr(layer, channels)}: use in_channels={x.shape[1]}"
+        return f"an input of {x.shape[1]} channels, but was built for {getattr(layer, channels)}"
     if isinstance(layer, nn.BatchNorm2d) and layer.training and x.numel() == x.shape[1]:
         return "one value a channel, of which batch norm takes no variance: use a batch of 2 or more, or model.eval()"
     if isinstance(layer, nn.Linear) and x.shape[-1] != layer.in_features:

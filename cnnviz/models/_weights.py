@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +85,7 @@ def pretrained(
         raise ValueError(f"{name}: weights {kind!r} are not known: use 'imagenet', or None for an untrained network")
     if name not in PUBLISHED:
         raise ValueError(f"{name} has no published weights; these have: {', '.join(sorted(PUBLISHED))}")
-    changed = [key for key, value in given.items() if key not in FREE and value != known[key]]
+    changed = [key for key in known if key not in FREE and given.get(key, known[key]) != known[key]]
     if changed:
         belong = ", ".join(f"{key}={known[key]!r}" for key in changed)
         text = f"the weights of {name} belong to {belong}"
@@ -108,7 +109,7 @@ def fetch(name: str) -> dict[str, Tensor]:
     ConnectionError
         If the address cannot be reached.
     ValueError
-        If what came is not what was published; nothing of it is kept.
+        If what came is not what was published.
     """
     url = PUBLISHED[name].url
     instead = f"try again, or build {name} with weights=None, untrained"
@@ -125,6 +126,8 @@ def fetch(name: str) -> dict[str, Tensor]:
         file = Path(urlsplit(url).path).name
         text = f"the download of {file} is damaged, its hash is not the one in its name: {instead}"
         raise ValueError(text) from None
+    except pickle.UnpicklingError:
+        raise ValueError(f"the file at {url} holds more than numbers, and none of it was run: {instead}") from None
 
 
 def forget_damaged(url: str) -> None:

@@ -102,8 +102,8 @@ class GoogLeNet(Network):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
-        start = partial(nn.init.trunc_normal_, std=0.01, a=-0.02, b=0.02)
-        initialise(self, conv=start, linear=start)
+        start = partial(nn.init.normal_, std=0.01)
+        initialise(self, conv=start, linear=start, zero_biases=False)
 
     def forward(self, x: Tensor) -> Tensor | Outputs:
         """Return class scores (N, num_classes) for pictures (N, in_channels, H, W).

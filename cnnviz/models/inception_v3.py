@@ -179,11 +179,10 @@ class Inception3(Network):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
-        start = partial(nn.init.trunc_normal_, a=-2.0, b=2.0)
-        initialise(self, conv=partial(start, std=0.1), linear=partial(start, std=0.1))
+        start = partial(nn.init.normal_, std=0.1)
+        initialise(self, conv=start, linear=start, zero_biases=False)
         if aux_logits:
-            initialise(self.AuxLogits.conv1, conv=partial(start, std=0.01))
-            initialise(self.AuxLogits.fc, linear=partial(start, std=0.001))
+            nn.init.normal_(self.AuxLogits.fc.weight, std=0.001)
 
     def forward(self, x: Tensor) -> Tensor | Outputs:
         """Return class scores (N, num_classes) for pictures (N, in_channels, H, W).

@@ -139,13 +139,13 @@ def test_same_random_start(made):
     for key, parameter in expected.items():
         if parameter.numel() > 1 and parameter.std() == 0:
             assert torch.equal(got[key], parameter), key
-        elif parameter.numel() >= 10_000:
-            assert math.isclose(got[key].std(), parameter.std(), rel_tol=0.1), key
-            assert math.isclose(tails(got[key]), tails(parameter), rel_tol=0.15), key
+        elif parameter.numel() >= 1000:
+            assert math.isclose(got[key].std(), parameter.std(), rel_tol=0.2), key
+            assert math.isclose(tails(got[key]), tails(parameter), rel_tol=0.3), key
 
 
 def tails(values):
-    """Kurtosis: 1.8 for a uniform distribution, 3 for a normal one, less for a normal one that was cut."""
+    """Kurtosis: 1.8 for a uniform distribution, 3 for a normal one."""
     squares = values.flatten()[:100_000].double().square()
     return float(squares.square().mean() / squares.mean().square())
 
