@@ -125,10 +125,14 @@ def test_traits_held_together_are_checked_at_the_end():
         w.kernel_size = 7
         w.padding = 1
     assert w.output.shape == (1, 1, 1)
+    with w.hold_trait_notifications():
+        w.kernel = np.ones((9, 9))
+        w.padding = 2
+    assert w.output.shape == (1, 1, 1)
     with pytest.raises(IllegalLayer), w.hold_trait_notifications():  # noqa: PT012
         w.stride = 2
         w.padding = 0
-    assert (w.stride, w.padding) == (1, 1)
+    assert (w.stride, w.padding) == (1, 2)
 
 
 def test_observers_hear_of_one_set_once_and_see_a_legal_layer():

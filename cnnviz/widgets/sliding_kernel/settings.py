@@ -167,14 +167,17 @@ def _brought(given: Mapping[str, Any], new: Mapping[str, Any]) -> State:
 
 def _fitting_kernel(kernel: np.ndarray, new: Mapping[str, Any]) -> np.ndarray:
     """Repeat a kernel of two axes for every filter and channel; refuse one with other counts than the layer has."""
-    if new["op"] in POOLS:
+    channels, filters, groups = new["in_channels"], new["filters"], new["groups"]
+    counts = (channels, filters // groups) if new["op"] == "transposed" else (filters, channels // groups)
+    too_large = math.prod(counts) * math.prod(kernel.shape[2:]) > LARGEST_ARRAY
+    if new["op"] in POOLS or min(counts) == 0 or too_large:  # the last two are refused with the layer
         return kernel
-    shape = layer_of(new).weight_shape
     if kernel.shape[:2] == (1, 1):
-        return arrays.frozen(np.broadcast_to(kernel, (*shape[:2], *kernel.shape[2:])))
-    if kernel.shape[:2] != shape[:2]:
-        channels = f"{new['in_channels']} channels, {new['filters']} filters and groups {new['groups']}"
-        raise IllegalLayer(f"kernel of shape {kernel.shape} does not fit {channels}: use the shape {shape}")
+        return arrays.frozen(np.broadcast_to(kernel, (*counts, *kernel.shape[2:])))
+    if kernel.shape[:2] != counts:
+        layer = f"{channels} channels, {filters} filters and groups {groups}"
+        works = f"use the shape {(*counts, *kernel.shape[2:])}"
+        raise IllegalLayer(f"kernel of shape {kernel.shape} does not fit {layer}: {works}")
     return kernel
 
 
