@@ -121,6 +121,41 @@ MUTATIONS: dict[Callable, str | None] = {
 }
 
 
+# The same on a notebook that is taught with, found by its first widget and its first printed text.
+REAL = ROOT / "notebooks" / "02-padding-and-stride.ipynb"
+
+
+def first_output(notebook: nbformat.NotebookNode, kind: str) -> tuple[int, nbformat.NotebookNode]:
+    """Number of the first code cell with an output of this kind (a mime type or a stream's name), and the output."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(cells):
+        for one in cell.outputs:
+            if kind in one.get("data", {}) or one.get("name") == kind:
+                return number, one
+    raise LookupError(f"{REAL.name} has no output of the kind {kind}")
+
+
+def real_wrong_digit(notebook: nbformat.NotebookNode) -> int:
+    number, printed = first_output(notebook, "stdout")
+    printed.text = re.sub(r"\d", lambda digit: str((int(digit.group()) + 1) % 10), printed.text, count=1)
+    return number
+
+
+def real_altered_svg(notebook: nbformat.NotebookNode) -> int:
+    number, drawn = first_output(notebook, "image/svg+xml")
+    drawn.data["image/svg+xml"] = drawn.data["image/svg+xml"].replace(">3<", ">4<", 1)
+    return number
+
+
+def real_wrong_geometry(notebook: nbformat.NotebookNode) -> int:
+    number, drawn = first_output(notebook, "image/svg+xml")
+    drawn.data["text/plain"] = re.sub(r"output (\S+)", "output 1x9x9", drawn.data["text/plain"])
+    return number
+
+
+REAL_MUTATIONS = (real_wrong_digit, real_altered_svg, real_wrong_geometry)
+
+
 def run_nbval(folder: Path, seconds: float = 240) -> dict[str, dict[int, str]]:
     """Result of each code cell, by notebook: passed, failed or skipped, from the command that CI runs."""
     shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
@@ -149,12 +184,29 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str
         bad = copy.deepcopy(good)
         mutate(bad)
         nbformat.write(bad, folder / f"{mutate.__name__}.ipynb")
+    whole = nbformat.read(REAL, as_version=4)
+    nbformat.write(whole, folder / "real.ipynb")
+    for mutate in REAL_MUTATIONS:
+        bad = copy.deepcopy(whole)
+        mutate(bad)
+        assert bad != whole
+        nbformat.write(bad, folder / f"{mutate.__name__}.ipynb")
     return run_nbval(folder)
 
 
 def test_the_good_notebook_stays_green(results: dict) -> None:
     assert set(results["good"].values()) == {"passed"}
     assert len(results["good"]) == len(CELLS)
+
+
+def test_the_real_notebook_stays_green(results: dict) -> None:
+    assert set(results["real"].values()) == {"passed"}
+
+
+@pytest.mark.parametrize("mutate", REAL_MUTATIONS, ids=lambda mutate: mutate.__name__)
+def test_the_mutated_cell_of_a_real_notebook_turns_red(mutate: Callable, results: dict) -> None:
+    number = mutate(nbformat.read(REAL, as_version=4))
+    assert [cell for cell, result in results[mutate.__name__].items() if result != "passed"] == [number]
 
 
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)

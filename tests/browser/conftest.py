@@ -82,4 +82,5 @@ def fresh_lab(page: Page, server: LabServer) -> Iterator[LabPage]:
     """A page for a notebook with a kernel of its own, for tests that reload it or restart the kernel."""
     lab = LabPage(page, server)
     yield lab
+    lab.shut_down()
     assert lab.errors == []

@@ -310,6 +310,11 @@ class LabPage:
         self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
+    def shut_down(self) -> None:
+        """End the notebook's kernel, so that the next one has its memory."""
+        script = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.shutdown().then(() => null)"
+        self.page.evaluate(script)
+
     def restart_kernel(self) -> None:
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
         self.wait_idle()

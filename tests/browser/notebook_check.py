@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from playwright.sync_api import Locator
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
@@ -11,8 +13,9 @@ SLIDERS = ".jp-OutputArea input[type=range]:visible:enabled, .jp-OutputArea .noU
 PATIENCE = 3  # seconds in which something has to change after a slider moved
 NOTHING_PAINTED = ("speed",)  # sliders that change no picture until something plays
 
-# A text that changes when anything painted in the notebook's outputs does: canvases, pictures, drawings, words. The
-# readouts beside sliders do not count: they change even when nothing follows them.
+# A number that changes when anything painted in the notebook's outputs does: canvases, pictures, drawings, words. The
+# readouts beside sliders do not count (they change even when nothing follows them), nor do words for screen readers
+# (they come later).
 _PICTURE = """() => {
   const parts = [];
   for (const area of document.querySelectorAll(".jp-Notebook .jp-OutputArea")) {
@@ -21,7 +24,7 @@ _PICTURE = """() => {
     for (const drawing of area.querySelectorAll("svg")) parts.push(drawing.outerHTML);
     const walker = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
     while (walker.nextNode())
-      if (!walker.currentNode.parentElement.closest("svg, style, output[data-for], .widget-readout"))
+      if (!walker.currentNode.parentElement.closest("svg, style, output[data-for], .widget-readout, [role=status]"))
         parts.push(walker.currentNode.data);
   }
   let sum = 5381;
@@ -44,8 +47,13 @@ def problems(lab: LabPage) -> list[str]:
     for index in range(lab.cells()):
         cell = lab.cell(index)
         if cell.locator(".jp-OutputArea").count():
-            found += [f"cell {index}: {problem}" for problem in dead_sliders(lab, cell)]
+            found += [f"cell {index}: {problem}" for problem in red_messages(cell) + dead_sliders(lab, cell)]
     return found + lab.kernel_errors() + lab.errors
+
+
+def red_messages(cell: Locator) -> list[str]:
+    """What the widgets under a cell say has gone wrong."""
+    return [f"the widget says: {text}" for text in cell.locator(".cnnviz-sk .sk-error").all_text_contents() if text]
 
 
 def sliders(lab: LabPage) -> list[str]:
@@ -61,20 +69,32 @@ def sliders(lab: LabPage) -> list[str]:
 def dead_sliders(lab: LabPage, cell: Locator) -> list[str]:
     """Move every slider of a cell by one step and back; returns those after which nothing painted had changed."""
     cell.evaluate(_UNFOLD)
+    for question in cell.locator("select[data-name=predict]:visible").all():
+        question.select_option("")  # what is to be guessed is hidden, and follows no slider
     found = []
     for slider in cell.locator(SLIDERS).all():
         limits = slider.evaluate(_LIMITS)
         if limits["low"] == limits["high"] or limits["name"] in NOTHING_PAINTED:
             continue
         there, back = ("ArrowRight", "ArrowLeft") if limits["now"] < limits["high"] else ("ArrowLeft", "ArrowRight")
-        before = lab.page.evaluate(_PICTURE)
         slider.focus()
+        before = at_rest(lab)
         slider.press(there)
         if not changed(lab, before):
             found.append(f"nothing followed the slider {limits['name']!r}")
         slider.press(back)
         lab.wait_idle()
     return found
+
+
+def at_rest(lab: LabPage, seconds: float = 3) -> int:
+    """The notebook's pictures once they have stopped changing, as one number."""
+    before, now = None, lab.page.evaluate(_PICTURE)
+    end = time.monotonic() + seconds
+    while now != before and time.monotonic() < end:
+        lab.page.wait_for_timeout(60)
+        before, now = now, lab.page.evaluate(_PICTURE)
+    return now
 
 
 def changed(lab: LabPage, before: int, seconds: float = PATIENCE) -> bool:

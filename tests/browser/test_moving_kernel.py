@@ -7,50 +7,11 @@ import pytest
 
 from tests.browser.kernel_view import KernelView
 from tests.browser.lab import LabPage
+from tests.browser.torch_says import agrees_with_torch
 
 Show = Callable[..., KernelView]
 PATTERN = "np.arange(64.0).reshape(8, 8) % 5"
-MOST_SPOKEN = 400  # output cells that the text for screen readers lists
 A1 = [[12, 12, 17], [10, 17, 19], [9, 6, 14]]
-
-# In the notebook's kernel: torch's own answer for the filter that the view shows.
-TORCH_OUTPUT = """
-def torch_output(w):
-    x = torch.tensor(w.input, dtype=torch.float64)[None]
-    k = torch.tensor(w.weights, dtype=torch.float64)
-    one = dict(stride=w.stride, padding=w.padding)
-    if w.op == "max_pool":
-        y = F.max_pool2d(x, w.kernel_size, dilation=w.dilation, ceil_mode=w.ceil_mode, **one)
-    elif w.op == "avg_pool":
-        y = F.avg_pool2d(x, w.kernel_size, ceil_mode=w.ceil_mode, count_include_pad=w.count_include_pad, **one)
-    elif w.op == "transposed":
-        y = F.conv_transpose2d(x, k, None, w.stride, w.padding, w.output_padding, w.groups, w.dilation)
-    else:
-        k = k.flip(2, 3) if w.op == "convolve" else k
-        y = F.conv2d(x, k, dilation=w.dilation, groups=w.groups, **one)
-    y = y + w.bias
-    return (F.relu(y) if w.relu else y)[0]
-"""
-
-
-def torch_output(lab: LabPage) -> np.ndarray:
-    """What torch computes for the layer that w stands for in Python, for the filter on show."""
-    lab.ask(TORCH_OUTPUT)
-    text = lab.ask("print(torch_output(w)[w.filter].tolist())")
-    return np.array(eval(text, {}))
-
-
-def agrees_with_torch(lab: LabPage, view: KernelView) -> None:
-    true = torch_output(lab)
-    assert view.layer().endswith("x".join(str(size) for size in true.shape))
-    if true.size > MOST_SPOKEN:
-        return
-    for _ in range(10):  # the words for screen readers follow a quarter of a second after the picture
-        shown = view.output()
-        if shown.shape == true.shape and np.allclose(shown, true, rtol=1e-3, atol=1e-3):
-            return
-        view.page.wait_for_timeout(100)
-    np.testing.assert_allclose(shown, true, rtol=1e-3, atol=1e-3)
 
 
 def test_it_opens_on_the_first_worked_example(show: Show) -> None:
