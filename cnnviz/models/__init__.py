@@ -13,6 +13,7 @@ same distribution, and loads its published ImageNet weights with ``weights="imag
 from __future__ import annotations
 
 import difflib
+import numbers
 import pkgutil
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,7 @@ def create(
         raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}: its options are {', '.join(known)}")
     for option, value in (("num_classes", num_classes), ("in_channels", in_channels)):
         if value is not None:
-            _check_count(name, option, value)
-            own_options[option] = value
+            own_options[option] = _count(name, option, value)
     if not isinstance(own_options.get("small", False), bool):
         raise ValueError(f"{name}: small {own_options['small']!r} is not True or False")
     factory = _registry.FACTORIES[name]
@@ -125,6 +125,7 @@ def _unknown(name: object) -> str:
     return f"network {name!r} is not known: " + (f"did you mean {' or '.join(near)}?" if near else f"use {known}")
 
 
-def _check_count(name: str, option: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+def _count(name: str, option: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"{name}: {option} {value!r} is not a whole number of at least 1")
+    return int(value)
