@@ -14,22 +14,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cnnviz import images, kernels, trace
+    from cnnviz import diagrams, images, kernels, measure, models, trace
+    from cnnviz.cost import conv_cost, linear_cost, separable_cost
     from cnnviz.exercises import check
     from cnnviz.geometry import Window, receptive_field
+    from cnnviz.measure import cost_table
     from cnnviz.widgets.sliding_kernel import SlidingKernel
 
 __version__ = "0.1.0"
-__all__ = ["SlidingKernel", "Window", "check", "images", "kernels", "receptive_field", "trace"]
+__all__ = [
+    "SlidingKernel", "Window", "check", "conv_cost", "cost_table", "diagrams", "images", "kernels", "linear_cost", "measure",
+    "models", "receptive_field", "separable_cost", "trace",
+]  # fmt: skip
 
 # public name -> (its module, the name inside it; "" stands for the module itself)
 _HOMES = {
     "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
     "Window": ("cnnviz.geometry", "Window"),
     "check": ("cnnviz.exercises", "check"),
+    "conv_cost": ("cnnviz.cost", "conv_cost"),
+    "cost_table": ("cnnviz.measure", "cost_table"),
+    "diagrams": ("cnnviz.diagrams", ""),
     "images": ("cnnviz.images", ""),
     "kernels": ("cnnviz.kernels", ""),
+    "linear_cost": ("cnnviz.cost", "linear_cost"),
+    "measure": ("cnnviz.measure", ""),
+    "models": ("cnnviz.models", ""),
     "receptive_field": ("cnnviz.geometry", "receptive_field"),
+    "separable_cost": ("cnnviz.cost", "separable_cost"),
     "trace": ("cnnviz.trace", ""),
 }
 
