@@ -245,9 +245,13 @@ def test_every_relu_is_a_module_of_its_own_so_that_hooks_see_each(name):
 # --- names, options ---
 
 
-def test_importing_the_room_does_not_load_torch():
-    code = "import sys, cnnviz.models; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+def test_importing_the_room_does_not_load_torch_nor_does_building_on_meta_load_its_compiler():
+    code = (
+        "import sys; from cnnviz import models; print('torch' in sys.modules); import torch; torch.set_default_device"
+    )
+    code += "('meta'); [models.create(name) for name in models.names()]; print('torch._dynamo' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "False\nFalse\n"
 
 
 def test_names_are_sorted_and_all_take_the_common_options():

@@ -75,10 +75,13 @@ def initialise(
     linear: Callable[[Tensor], Any] | None = None,
     zero_biases: bool = True,
 ) -> None:
-    """Fill the weights of convolutions and dense layers in place and set their biases to 0; None leaves them alone."""
+    """Fill the weights of convolutions and dense layers in place and set their biases to 0; None leaves them alone.
+
+    On the meta device there is nothing to fill, and torch would load its compiler (a second, 60 MB) to do so.
+    """
     for layer in network.modules():
         fill = conv if isinstance(layer, nn.Conv2d) else linear if isinstance(layer, nn.Linear) else None
-        if fill is not None:
+        if fill is not None and not layer.weight.is_meta:
             fill(layer.weight)
             if zero_biases and layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -182,7 +182,7 @@ class Inception3(Network):
         start = partial(nn.init.normal_, std=0.1)
         initialise(self, conv=start, linear=start, zero_biases=False)
         if aux_logits:
-            nn.init.normal_(self.AuxLogits.fc.weight, std=0.001)
+            initialise(self.AuxLogits.fc, linear=partial(nn.init.normal_, std=0.001), zero_biases=False)
 
     def forward(self, x: Tensor) -> Tensor | Outputs:
         """Return class scores (N, num_classes) for pictures (N, in_channels, H, W).
