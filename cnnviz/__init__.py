@@ -23,9 +23,21 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "SlidingKernel", "Window", "check", "conv_cost", "cost_table", "diagrams", "images", "kernels", "linear_cost", "measure",
-    "models", "receptive_field", "separable_cost", "trace",
-]  # fmt: skip
+    "SlidingKernel",
+    "Window",
+    "check",
+    "conv_cost",
+    "cost_table",
+    "diagrams",
+    "images",
+    "kernels",
+    "linear_cost",
+    "measure",
+    "models",
+    "receptive_field",
+    "separable_cost",
+    "trace",
+]
 
 # public name -> (its module, the name inside it; "" stands for the module itself)
 _HOMES = {
