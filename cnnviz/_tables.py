@@ -22,11 +22,13 @@ class Line(NamedTuple):
     parent: bool = False
 
 
-def as_text(head: str, columns: Sequence[str], lines: Sequence[Line]) -> str:
-    """Aligned plain text; columns of numbers are flush right, the last line is set off by a rule."""
+def as_text(head: str, columns: Sequence[str], lines: Sequence[Line], total: bool = True) -> str:
+    """Aligned plain text; columns of numbers are flush right, a last line of totals is set off by a rule."""
     top, *rows = _aligned(head, columns, lines)
     rule = "-" * max(map(len, (top, *rows)))
-    return "\n".join([top, rule, *rows[:-1], rule, rows[-1]])
+    if total:
+        rows.insert(-1, rule)
+    return "\n".join([top, rule, *rows])
 
 
 def as_html(head: str, columns: Sequence[str], lines: Sequence[Line]) -> str:

@@ -37,6 +37,14 @@ _HOOKS = [name for name in vars(nn.Module()) if "_hooks" in name]
 SHOWN_ROWS = 12  # of an unfinished table, in the text of an error
 
 
+def __getattr__(name: str) -> Any:
+    if name == "audit":  # lives in a room of its own, and is asked for here
+        from cnnviz.audit import audit
+
+        return audit
+    raise AttributeError(f"module 'cnnviz.measure' has no attribute {name!r}")
+
+
 class ForwardFailed(ValueError):
     """The module's forward pass raised; ``table`` has the rows up to there."""
 
