@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from cnnviz.geometry import Window
-from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import ACTIVATIONS, check_share, check_whole, choose, scale
+from cnnviz.models._network import Network, initialise
+from cnnviz.models._parts import ACTIVATIONS, check_share, check_whole, choose, keep_signal, scale
 from cnnviz.models._registry import register
 
 
@@ -40,7 +40,7 @@ LAYERS = (
 Start = Callable[[Tensor], Any]
 STARTS: dict[str, Start | None] = {
     "torch": None,  # uniform, variance 1 / (3 fan in): half of what tanh wants and a sixth of what ReLU wants
-    "he": he_normal,
+    "he": keep_signal,
     "xavier": nn.init.xavier_normal_,
     "paper": lambda weight: nn.init.normal_(weight, std=0.01),  # the biases of the paper are at `paper_biases`
 }
@@ -119,7 +119,7 @@ def small_stem(layers: Sequence[Convolution]) -> list[Convolution]:
 @register
 def alexnet_2012(
     num_classes: int = 1000, in_channels: int = 3, small: bool = False, groups: int = 2, lrn: bool = True,
-    overlapping: bool = True, activation: str = "relu", dropout: float = 0.5, init: str = "torch",
+    overlapping: bool = True, activation: str = "relu", dropout: float = 0.5, init: str = "he",
     width_mult: float = 1.0,
 ) -> AlexNet2012:  # fmt: skip
     """Return the AlexNet of the paper, for 227x227; every ingredient can be taken out.
@@ -135,7 +135,7 @@ def alexnet_2012(
     lrn, overlapping, activation, dropout
         Local response normalisation or none; pools of 3x3 or of 2x2, stride 2 both; "relu", "tanh" or "sigmoid".
     init
-        "torch", "he", "xavier", or "paper": N(0, 0.01²), biases of 1 where the paper has them.
+        "he", "xavier", "torch" (what torch draws by itself) or "paper": N(0, 0.01²), and biases of 1 where it has them.
     width_mult
         Scales every layer's width.
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from cnnviz.models._network import Network, Outputs
-from cnnviz.models._parts import Branches, check_share, scale, width
+from cnnviz.models._network import Network, Outputs, initialise
+from cnnviz.models._parts import Branches, check_share, keep_signal, scale, width
 from cnnviz.models._registry import register
 
 
@@ -119,6 +119,7 @@ class GoogLeNet2014(Network):
         self.classifier = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, num_classes)
         )
+        initialise(self, conv=keep_signal, linear=keep_signal)
 
     def forward(self, x: Tensor) -> Tensor | Outputs:
         """Return one score a class; in training, if there are heads, also theirs: the paper weighs each loss 0.3."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from cnnviz.models._network import Network
-from cnnviz.models._parts import check_share, check_whole, scale
+from cnnviz.models._network import Network, initialise
+from cnnviz.models._parts import check_share, check_whole, keep_signal, scale
 from cnnviz.models._registry import register
 
 
@@ -64,6 +64,7 @@ class NiN(Network):
                 self.features.add_module(f"dropout{index}", nn.Dropout(dropout))
             in_channels = kept[-1]
         self.average = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())  # each class its own map
+        initialise(self, conv=keep_signal)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return one score a class, the mean of its map."""

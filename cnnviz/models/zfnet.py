@@ -18,7 +18,7 @@ FORMS = {"paper": (384, 384, 256), "lecture": (512, 1024, 512)}
 @register
 def zfnet(
     num_classes: int = 1000, in_channels: int = 3, small: bool = False, form: str = "paper", dropout: float = 0.5,
-    init: str = "torch", width_mult: float = 1.0,
+    init: str = "he", width_mult: float = 1.0,
 ) -> AlexNet2012:  # fmt: skip
     """Return ZFNet, for 224x224.
 
