@@ -86,7 +86,7 @@ function fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools, lab
   const columns = gridColumns(room, stacked, pools);
   let cell = Math.min(maxCell, Math.floor((width - columns.gaps * GAP) / columns.cells));
   while (cell > 12 && Math.max(shown * rowHeight(room, stacked, cell, label), room.outRows * cell + label) > maxHeight) cell--;
-  return Math.max(cell, 8);
+  return Math.max(cell, 4);
 }
 
 function placeGrids(plan, layer, channels, pools) {

@@ -63,7 +63,10 @@ class Session {
       if (!LOOK_ONLY.has(name)) model.on(`change:${name}`, () => this.version++);
     }
     model.on("change:filter", () => this.version++);
-    model.on("change", () => this.notify());
+    model.on("change", () => {
+      this.refusal = ""; // Python sends the old state first and its refusal after it
+      this.notify();
+    });
     model.on("change:playing", () => this.playing());
     model.on("change:speed", () => this.playing());
     model.on("msg:custom", (message) => this.told(message));
@@ -140,7 +143,6 @@ class Session {
 
   set(changes, { remember = true } = {}) {
     const names = Object.keys(changes);
-    this.refusal = "";
     if (remember && names.some((name) => !NOT_UNDONE.has(name))) this.remember(names.join());
     for (const name of names) this.model.set(name, changes[name]);
     this.model.save_changes();
