@@ -1,20 +1,14 @@
-"""The networks that torchvision has too, MobileNet v1, ShuffleNet v1, DenseNet-264: counts, shapes, errors, weights.
+"""The networks that torchvision has too, MobileNet v1, ShuffleNet v1, DenseNet-264: counts, shapes, training.
 
 That they are torchvision's networks is tested in against_torchvision/, which has an environment of its own.
 """
 
-import re
-import subprocess
-import sys
-
-import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
-from cnnviz.models import _network, _registry
 from cnnviz.models.mobilenet import by_eights
 from cnnviz.models.shufflenet import ChannelShuffle
 
@@ -161,6 +155,13 @@ def test_shufflenet_v1_parameters_derived_by_hand(groups, width):
     assert parameters(on_meta("shufflenet_v1", groups=groups)) == expected + 1000 * before + 1000
 
 
+def test_a_width_or_growth_rate_of_the_users_own_changes_every_layer():
+    for name, option in [("vgg11", "width_mult"), ("resnet18", "width_mult"), ("densenet121", "growth_rate")]:
+        half = on_meta(name, **{option: 16 if option == "growth_rate" else 0.5}).state_dict()
+        kernels = {key: whole for key, whole in on_meta(name).state_dict().items() if whole.dim() == 4}
+        assert all(2 * len(half[key]) == len(kernel) for key, kernel in kernels.items())
+
+
 def test_squeezenet_is_fifty_times_smaller_than_alexnet():  # FACTS B15
     assert round(62_378_344 / PARAMETERS["squeezenet1_0"], 1) == 50.0
     assert round(PARAMETERS["alexnet"] / PARAMETERS["squeezenet1_0"], 1) == 48.9
@@ -240,157 +241,3 @@ def test_every_relu_is_a_module_of_its_own_so_that_hooks_see_each(name):
             module.register_forward_hook(lambda module, *_: seen.append(id(module)))
     network.eval()(torch.zeros(1, 3, 32, 32, device="meta"))
     assert len(seen) == len(set(seen)) > 0
-
-
-# --- names, options ---
-
-
-def test_importing_the_room_does_not_load_torch_nor_does_building_on_meta_load_its_compiler():
-    code = (
-        "import sys; from cnnviz import models; print('torch' in sys.modules); import torch; torch.set_default_device"
-    )
-    code += "('meta'); [models.create(name) for name in models.names()]; print('torch._dynamo' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout == "False\nFalse\n"
-
-
-def test_names_are_sorted_and_all_take_the_common_options():
-    assert models.names() == sorted(models.names())
-    assert PARAMETERS.keys() <= set(models.names())
-    for name in models.names():
-        assert {"num_classes", "in_channels"} <= models.options(name).keys()
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("resnet51", "network 'resnet51' is not known: did you mean resnet"),
-        ("VGG-16", "network 'VGG-16' is not known: did you mean vgg16"),
-        ("DenseNet121", "network 'DenseNet121' is not known: did you mean densenet121"),
-        ("", "network '' is not known: use ["),
-        (None, "network None is not known: "),
-        (["resnet18"], r"network ['resnet18'] is not known: "),
-    ],
-)
-def test_an_unknown_name_is_answered_with_the_nearest(name, sentence):
-    with pytest.raises(ValueError, match=re.escape(sentence)):
-        models.create(name)
-
-
-def test_numpys_whole_numbers_count():
-    assert models.create("squeezenet1_1", num_classes=np.int64(7)).classifier[1].out_channels == 7
-
-
-def test_an_unknown_option_is_answered_with_those_that_work():
-    with pytest.raises(ValueError) as error:
-        models.create("resnet18", depth=3)
-    assert str(error.value) == "resnet18 has no option depth: its options are num_classes, in_channels, small"
-
-
-@pytest.mark.parametrize("value", [0, -1, 2.0, "3", True])
-@pytest.mark.parametrize("option", ["num_classes", "in_channels"])
-def test_a_count_that_is_none_is_refused(option, value):
-    with pytest.raises(
-        ValueError, match=re.escape(f"resnet18: {option} {value!r} is not a whole number of at least 1")
-    ):
-        models.create("resnet18", **{option: value})
-
-
-@pytest.mark.parametrize("width_mult", [0, -1, "1", True, float("nan"), float("inf"), 1e6])
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
-def test_an_impossible_width_is_refused(name, width_mult):
-    with pytest.raises(ValueError, match=f"{name}: width_mult .* is not a number above 0 and up to 16"):
-        models.create(name, width_mult=width_mult)
-
-
-def test_other_options_are_checked_too():
-    with pytest.raises(
-        ValueError, match=r"groups 5 is not one of those that the paper gives widths for: 1, 2, 3, 4, 8"
-    ):
-        models.create("shufflenet_v1", groups=5)
-    with pytest.raises(ValueError, match="resnet18: small 1 is not True or False"):
-        models.create("resnet18", small=1)
-
-
-def test_a_family_that_registers_badly_is_told_so():
-    def half(num_classes=10):
-        raise NotImplementedError
-
-    with pytest.raises(ValueError, match="half needs num_classes and in_channels, and a default for every option"):
-        _registry.register(half)
-    assert "half" not in models.names()
-    with pytest.raises(ValueError, match="two networks are called 'resnet18'"):
-        _registry.register_each({"resnet18": None})(lambda row, num_classes=1, in_channels=1: row)
-
-
-# --- pictures that do not fit ---
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "sentence"),
-    [
-        ("alexnet", 32, r"AlexNet: layer features\.12 gets a picture of 1x1, smaller than its window of 3x3: "),
-        ("vgg16", 16, r"VGG: layer features\.30 gets a picture of 1x1, smaller than its window of 2x2: "),
-        (
-            "densenet121",
-            16,
-            r"DenseNet: layer features\.transition3\.pool gets a picture of 1x1, smaller than .* 2x2: ",
-        ),
-        (
-            "inception_v3",
-            64,
-            r"Inception3: layer Mixed_7a\S+ gets a picture of \dx\d, smaller than its window of 3x3: ",
-        ),
-    ],
-)
-def test_a_picture_that_is_too_small_is_refused_at_a_named_layer(name, size, sentence):
-    advice = f"use a larger picture than {size}x{size} or the network's small=True"
-    with pytest.raises(ValueError, match=sentence + re.escape(advice)):
-        on_meta(name).eval()(torch.zeros(1, 3, size, size, device="meta"))
-
-
-def test_inception_v3s_head_needs_299_in_training_mode():
-    network = on_meta("inception_v3")
-    network.train()(torch.zeros(2, 3, 299, 299, device="meta"))
-    with pytest.raises(ValueError) as error:
-        network(torch.zeros(2, 3, 298, 298, device="meta"))
-    text = "Inception3: layer AuxLogits.conv1.conv gets a picture of 4x4, smaller than its window of 5x5: "
-    assert str(error.value) == text + "use a larger picture than 298x298 or the network's small=True"
-    network.eval()(torch.zeros(2, 3, 298, 298, device="meta"))
-
-
-@pytest.mark.parametrize(
-    ("shape", "sentence"),
-    [
-        ((1, 1, 64, 64), "ResNet: layer conv1 gets an input of 1 channels, but was built for 3"),
-        ((3, 64, 64), "ResNet: layer bn1 gets an input of shape (64, 32, 32), not (N, C, H, W)"),
-        ((2, 64), "ResNet: layer conv1 gets an input of shape (2, 64), not (N, C, H, W)"),
-        (
-            (1, 3, 20, 20),
-            "ResNet: layer layer4.0.bn1 gets one value a channel, of which batch norm takes no variance: ",
-        ),
-    ],
-)
-def test_other_pictures_that_do_not_fit(shape, sentence):
-    with pytest.raises(ValueError, match=re.escape(sentence)):
-        models.create("resnet18", num_classes=2).train()(torch.zeros(shape))
-
-
-class Wrong(_network.Network):
-    def __init__(self, part):
-        super().__init__()
-        self.part = part
-
-    def forward(self, x):
-        return self.part(x)
-
-
-def test_a_dense_layer_that_does_not_fit_is_named_and_all_else_passes_unchanged():
-    with pytest.raises(ValueError, match="Wrong: layer part gets 5 values, but was built for 4"):
-        Wrong(nn.Linear(4, 2))(torch.zeros(1, 5))
-    with pytest.raises(RuntimeError, match="dtype"):
-        Wrong(nn.Linear(4, 2))(torch.zeros(1, 4, dtype=torch.long))
-    with pytest.raises(RuntimeError, match="must match"):
-        Wrong(lambda x: x + torch.zeros(3))(torch.zeros(2))
-    with pytest.raises(TypeError):
-        Wrong(nn.Linear(4, 2))()

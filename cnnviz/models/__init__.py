@@ -40,7 +40,7 @@ def options(name: str) -> dict[str, Any]:
     """Return what :func:`create` takes for a network beside its name and weights, with the defaults.
 
     >>> options("vgg16")
-    {'num_classes': 1000, 'in_channels': 3, 'small': False, 'dropout': 0.5}
+    {'num_classes': 1000, 'in_channels': 3, 'small': False, 'dropout': 0.5, 'width_mult': 1.0}
     """
     _load_families()
     if not isinstance(name, str) or name not in _registry.FACTORIES:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, initialise
+from cnnviz.models._parts import check_whole
 from cnnviz.models._registry import register_each
 
 
@@ -102,9 +103,19 @@ def transition(channels: int) -> nn.Sequential:
 
 
 @register_each(NETWORKS)
-def densenet(blocks: Blocks, num_classes: int = 1000, in_channels: int = 3, small: bool = False) -> DenseNet:
+def densenet(
+    blocks: Blocks,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    small: bool = False,
+    growth_rate: int | None = None,
+) -> DenseNet:
     """Build a DenseNet for 224x224; densenet121 has 7,978,856 parameters, densenet264 33,337,704.
 
-    ``small`` is for 32x32: a first convolution of 3x3, stride 1, and no pool behind it.
+    ``small`` is for 32x32: a first convolution of 3x3, stride 1, and no pool behind it. ``growth_rate``, instead of
+    the published one, is how many maps each layer adds; the stem then makes twice as many.
     """
+    if growth_rate is not None:
+        check_whole("growth_rate", growth_rate)
+        blocks = Blocks(blocks.depths, growth_rate, 2 * growth_rate)
     return DenseNet(blocks, num_classes, in_channels, small)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
+from cnnviz.models._parts import scale
 from cnnviz.models._registry import register
 
 # Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision applications", arXiv 1704.04861,
@@ -49,7 +49,7 @@ class MobileNetV1(Network):
     def __init__(self, num_classes: int, in_channels: int, small: bool, width_mult: float) -> None:
         super().__init__()
         self.small = small
-        width = partial(scaled, width_mult)
+        width = scale(width_mult)
         channels = width(32)
         layers = [conv_norm(in_channels, channels, 3, nn.ReLU(), stride=1 if small else 2)]
         for index, (out_channels, stride) in enumerate(PAIRS):
@@ -93,6 +93,7 @@ class MobileNetV2(Network):
     def __init__(self, num_classes: int, in_channels: int, small: bool, width_mult: float, dropout: float) -> None:
         super().__init__()
         self.small = small
+        scale(width_mult)  # refuses what is no multiplier
         channels, last = by_eights(32 * width_mult), by_eights(1280 * max(1.0, width_mult))
         features: list[nn.Module] = [conv_norm(in_channels, channels, 3, nn.ReLU6(), stride=1 if small else 2)]
         for row, (expansion, width, repeats, first_stride) in enumerate(INVERTED):
@@ -114,22 +115,10 @@ class MobileNetV2(Network):
         return self.classifier(x)
 
 
-def scaled(width_mult: float, channels: int) -> int:
-    """Return a number of channels times the multiplier, rounded down as in the paper's tables, at least 1."""
-    return max(1, int(channels * width_mult))
-
-
 def by_eights(channels: float) -> int:
     """Round to the nearest multiple of 8, but never by more than a tenth downwards, as the authors' code does."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
-
-
-def check_width(name: str, width_mult: object) -> None:
-    """Refuse a multiplier that is not a number above 0."""
-    number = isinstance(width_mult, (int, float)) and not isinstance(width_mult, bool)
-    if not number or not math.isfinite(width_mult) or width_mult <= 0 or width_mult > 16:
-        raise ValueError(f"{name}: width_mult {width_mult!r} is not a number above 0 and up to 16: try 0.25, 0.5 or 1")
 
 
 @register
@@ -142,7 +131,6 @@ def mobilenet_v1(
     or 128 instead of 224 costs what the paper's table 7 says. ``small`` is for 32x32: the first convolution and the
     first depthwise one that would halve the picture keep stride 1, so that the last map is 4x4.
     """
-    check_width("mobilenet_v1", width_mult)
     return MobileNetV1(num_classes, in_channels, small, width_mult)
 
 
@@ -155,5 +143,4 @@ def mobilenet_v2(
     ``small`` is for 32x32: the first convolution and the first inverted residual that would halve the picture keep
     stride 1, so that the last map is 4x4.
     """
-    check_width("mobilenet_v2", width_mult)
     return MobileNetV2(num_classes, in_channels, small, width_mult, dropout)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
+from cnnviz.models._parts import scale
 from cnnviz.models._registry import register_each
 
 
@@ -105,20 +106,29 @@ def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
 class ResNet(Network):
     """A stem that quarters the picture, four stages of residual blocks, a global average and one dense layer."""
 
-    def __init__(self, stages: Stages, num_classes: int, in_channels: int, small: bool, stride_in_1x1: bool) -> None:
+    def __init__(
+        self,
+        stages: Stages,
+        num_classes: int,
+        in_channels: int,
+        small: bool,
+        stride_in_1x1: bool = False,
+        width_mult: float = 1.0,
+    ) -> None:
         super().__init__()
         self.small = small
+        widths = [*map(scale(width_mult), WIDTHS)]
+        channels = widths[0]
         block, own = BasicBlock, {}
         if stages.block == "bottleneck":
             block = Bottleneck
             own = {"groups": stages.groups, "group_width": stages.group_width, "stride_in_1x1": stride_in_1x1}
         stem = {"kernel_size": 3, "padding": 1} if small else {"kernel_size": 7, "stride": 2, "padding": 3}
-        self.conv1 = nn.Conv2d(in_channels, 64, bias=False, **stem)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(in_channels, channels, bias=False, **stem)
+        self.bn1 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU()
         self.maxpool = nn.Identity() if small else nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        channels = 64
-        for number, (width, depth) in enumerate(zip(WIDTHS, stages.depths, strict=True), start=1):
+        for number, (width, depth) in enumerate(zip(widths, stages.depths, strict=True), start=1):
             blocks = []
             for index in range(depth):
                 stride = 2 if number > 1 and index == 0 else 1
@@ -142,12 +152,15 @@ class ResNet(Network):
 
 
 @register_each({name: stages for name, stages in NETWORKS.items() if stages.block == "basic"})
-def resnet_basic(stages: Stages, num_classes: int = 1000, in_channels: int = 3, small: bool = False) -> ResNet:
+def resnet_basic(
+    stages: Stages, num_classes: int = 1000, in_channels: int = 3, small: bool = False, width_mult: float = 1.0
+) -> ResNet:
     """Build a ResNet of basic blocks for 224x224; resnet18 has 11,689,512 parameters.
 
-    ``small`` is for 32x32: a first convolution of 3x3, stride 1, and no pool behind it.
+    ``small`` is for 32x32: a first convolution of 3x3, stride 1, and no pool behind it. ``width_mult`` multiplies the
+    channels of every layer.
     """
-    return ResNet(stages, num_classes, in_channels, small, stride_in_1x1=False)
+    return ResNet(stages, num_classes, in_channels, small, width_mult=width_mult)
 
 
 @register_each({name: stages for name, stages in NETWORKS.items() if stages.block == "bottleneck"})

@@ -7,6 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
+from cnnviz.models._parts import scale
 from cnnviz.models._registry import register_each
 
 # Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", arXiv 1409.1556,
@@ -24,14 +25,22 @@ class VGG(Network):
     """Five groups of 3x3 convolutions, each halved by a pool, then three dense layers."""
 
     def __init__(
-        self, depths: tuple[int, ...], batch_norm: bool, num_classes: int, in_channels: int, small: bool, dropout: float
+        self,
+        depths: tuple[int, ...],
+        batch_norm: bool,
+        num_classes: int,
+        in_channels: int,
+        small: bool,
+        dropout: float,
+        width_mult: float,
     ) -> None:
         super().__init__()
         self.small = small
-        grid, hidden = (1, 512) if small else (7, 4096)
+        width = scale(width_mult)
+        grid, hidden = (1, width(512)) if small else (7, width(4096))
         layers: list[nn.Module] = []
         channels = in_channels
-        for out_channels, depth in zip(CHANNELS, depths, strict=True):
+        for out_channels, depth in zip(map(width, CHANNELS), depths, strict=True):
             for _ in range(depth):
                 layers += [nn.Conv2d(channels, out_channels, kernel_size=3, padding=1)]
                 layers += [nn.BatchNorm2d(out_channels)] if batch_norm else []
@@ -65,18 +74,24 @@ def vgg(
     in_channels: int = 3,
     small: bool = False,
     dropout: float = 0.5,
+    width_mult: float = 1.0,
 ) -> VGG:
     """Build a VGG for 224x224; vgg16 has 138,357,544 parameters, of which 123,642,856 are in the dense layers.
 
     ``small`` is for 32x32, where the five pools leave one pixel: dense layers of 512 units on that, instead of 4096 on
-    a map of 7x7. The convolutions are the published ones.
+    a map of 7x7. The convolutions are the published ones. ``width_mult`` multiplies the channels of every layer.
     """
-    return VGG(depths, False, num_classes, in_channels, small, dropout)
+    return VGG(depths, False, num_classes, in_channels, small, dropout, width_mult)
 
 
 @register_each({f"{name}_bn": depths for name, depths in DEPTHS.items()})
 def vgg_bn(
-    depths: tuple[int, ...], num_classes: int = 1000, in_channels: int = 3, small: bool = False, dropout: float = 0.5
+    depths: tuple[int, ...],
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    small: bool = False,
+    dropout: float = 0.5,
+    width_mult: float = 1.0,
 ) -> VGG:
     """Build a VGG with batch norm behind every convolution, which the paper did not yet have."""
-    return VGG(depths, True, num_classes, in_channels, small, dropout)
+    return VGG(depths, True, num_classes, in_channels, small, dropout, width_mult)
