@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import bmm_flop, flop_registry, sdpa_flop
 
 from cnnviz import _fields
+from cnnviz._meta import known
 from cnnviz.cost import CostRow, Other
 
 aten = torch.ops.aten
@@ -111,6 +112,11 @@ class Recorder(TorchDispatchMode):
             self._unclaimed[key] = self._unclaimed.get(key, 0) + parameter.numel()
         self._calls: dict[str, int] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Say that torch need not load its compiler (seconds) to keep it out of the method below."""
+        return False
+
     def take_inputs(self, inputs: tuple[torch.Tensor, ...]) -> None:
         """Mark the network's inputs; the first one's places are what receptive fields are counted in."""
         for n, tensor in enumerate(inputs):
@@ -200,7 +206,7 @@ class Recorder(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         sources = list(_tensors((args, kwargs)))
         try:
-            out = _known(func, args) if args else None
+            out = known(func, args) if args else None
             out = func(*args, **kwargs) if out is None else out
         except Exception:
             shapes = " with ".join(str(tuple(t.shape)) for t in sources)
@@ -306,23 +312,6 @@ def _composite(func: Any) -> bool:
 @lru_cache(maxsize=4096)
 def _name(func: Any) -> str:
     return getattr(func, "_overloadpacket", func).__name__
-
-
-def _known(func: Any, args: tuple) -> Any:
-    """The result of the commonest operations on meta tensors, where torch takes 0.3 to 1 ms to find it; else None."""
-    first = args[0]
-    if not isinstance(first, torch.Tensor) or type(first) is not torch.Tensor or not first.is_meta:
-        return None
-    if func is aten.relu_.default:
-        return first
-    if func is aten.relu.default:
-        return torch.empty_like(first)
-    if func is aten.native_batch_norm.default and first.dim() > 1:
-        channels = first.shape[1]
-        if all(t is None or t.shape == (channels,) for t in args[1:5]):
-            kept = channels if args[5] else 0
-            return torch.empty_like(first), first.new_empty(kept), first.new_empty(kept)
-    return None
 
 
 def _flops(func: Any, args: tuple, kwargs: dict, out: Any) -> int:

@@ -25,6 +25,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
+from cnnviz._meta import bare
 from cnnviz._recorder import Recorder
 from cnnviz.cost import CostTable, Sizes
 
@@ -174,9 +175,6 @@ def _shape(size: Any, given: Any) -> tuple[int, ...]:
 def _on_meta(
     module: nn.Module, title: str, examples: list, batch: int, training: bool, drawn: list
 ) -> CostTable | None:
-    def bare(tensor: torch.Tensor) -> torch.Tensor:
-        return torch.empty_like(tensor, device="meta")
-
     with ExitStack() as stack:
         runner = _twin(module, bare, training, stack)
         inputs = tuple(map(bare, examples))
@@ -188,15 +186,14 @@ def _on_fake(
 ) -> CostTable | None:
     mode = FakeTensorMode(allow_non_fake_inputs=True)
 
-    def bare(tensor: torch.Tensor) -> torch.Tensor:
-        device = "cpu" if tensor.is_meta else tensor.device
+    def fake(tensor: torch.Tensor) -> torch.Tensor:
         with mode:
-            return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+            return bare(tensor, "cpu" if tensor.is_meta else tensor.device)
 
     with ExitStack() as stack:
         stack.enter_context(_quiet(logging.getLogger("torch._subclasses.fake_tensor")))
-        runner = _twin(module, bare, training, stack)
-        inputs = tuple(map(bare, examples))
+        runner = _twin(module, fake, training, stack)
+        inputs = tuple(map(fake, examples))
         return _recorded(runner, inputs, title, batch, "fake", mode, drawn)
 
 

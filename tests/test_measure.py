@@ -17,6 +17,7 @@ from torch.nn.utils.prune import random_unstructured
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
+from cnnviz._meta import known
 from cnnviz.cost import Cost
 from cnnviz.geometry import Window, receptive_field
 from cnnviz.measure import ForwardFailed, cost_table, module_of, native_size
@@ -176,6 +177,32 @@ def test_receptive_field_where_branches_meet_and_where_it_is_not_defined():
     assert rows["cat"].receptive_field == rows["add"].receptive_field == (5, 5)
     assert rows["up"].receptive_field is None
     assert rows["cat"].inputs == (0, 2)
+
+
+def test_shortcuts_give_what_torch_gives():
+    """Shape, strides and type of each operation that is worked out here instead of by torch; and what is left to it."""
+    a, b, wide = (torch.empty(shape, device="meta") for shape in ((2, 3, 5, 4), (2, 3, 5, 4), (2, 6, 5, 4)))
+    line, left, right = (torch.empty(shape, device="meta") for shape in ((7,), (2, 3), (3, 7)))
+    aten, channels = torch.ops.aten, [torch.empty(3, device="meta") for _ in range(4)]
+    taken = [
+        (aten.relu.default, (a,)), (aten.relu.default, (a.transpose(2, 3),)), (aten.relu_.default, (a,)),
+        (aten.add.Tensor, (a, b)), (aten.mul.Tensor, (a, b)), (aten.cat.default, ([a, wide], 1)),
+        (aten.cat.default, ([a, b],)), (aten.cat.default, ([a, b], -1)), (aten.addmm.default, (line, left, right)),
+        (aten.mean.dim, (a, [2, 3])), (aten.mean.dim, (a, [-1, -2], True)), (aten.mean.dim, (a, [1])),
+        (aten.native_batch_norm.default, (a, *channels, True, 0.1, 1e-5)),
+        (aten.native_batch_norm.default, (a, None, None, *channels[:2], False, 0.1, 1e-5)),
+    ]  # fmt: skip
+    for func, args in taken:
+        ours, theirs = known(func, args), func(*args)
+        for mine, other in zip(ours, theirs, strict=True) if isinstance(theirs, tuple) else [(ours, theirs)]:
+            assert (mine.shape, mine.stride(), mine.dtype) == (other.shape, other.stride(), other.dtype), func
+    left_alone = [
+        (aten.add.Tensor, (a, wide[:1])), (aten.add.Tensor, (a, 1)), (aten.add.Tensor, (a, b.half())),
+        (aten.cat.default, ([a, wide], 0)), (aten.cat.default, ([a, b.half()], 1)), (aten.relu.default, (torch.ones(2),)),
+        (aten.addmm.default, (line, right, left)), (aten.sigmoid.default, (a,)),
+        (aten.native_batch_norm.default, (wide, *channels, True, 0.1, 1e-5)),
+    ]  # fmt: skip
+    assert [known(func, args) for func, args in left_alone] == [None] * len(left_alone)
 
 
 # Any module that a user brings
