@@ -36,9 +36,8 @@ def known(func: Any, args: tuple) -> Any:
     if func is aten.native_batch_norm.default and first.dim() > 1:
         channels = first.shape[1]
         if all(t is None or t.shape == (channels,) for t in args[1:5]):
-            kept = channels if args[5] else 0
-            statistics = torch.empty(kept, dtype=first.dtype, device="meta")
-            return bare(first), statistics, statistics.view(kept)
+            mean, deviation = (torch.empty(channels, dtype=first.dtype, device="meta") for _ in range(2))
+            return bare(first), mean, deviation
     if func is aten.addmm.default and len(args) == 3 and all(t.is_meta and t.dtype == first.dtype for t in args):
         (rows, inner), (same, columns) = args[1].shape, args[2].shape
         if inner == same and first.shape == (columns,):
