@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnviz import _questions_networks
 from cnnviz._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
 
 __all__ = ["Verdict", "check", "names"]
@@ -267,6 +268,7 @@ QUESTIONS = {
         ],
         otherwise="Red minus the mean of green and blue: 1·red + ?·green + ?·blue.",
     ),
+    **_questions_networks.QUESTIONS,
 }
 
 

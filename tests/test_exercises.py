@@ -145,7 +145,8 @@ WRONG = {
 
 
 def test_every_exercise_is_tested() -> None:
-    assert tuple(RIGHT) == tuple(WRONG) == names()
+    own = tuple(name for name in names() if name < "05")  # the others have test files of their own
+    assert tuple(RIGHT) == tuple(WRONG) == own
 
 
 @pytest.mark.parametrize(("name", "answer"), [(name, answer) for name, given in RIGHT.items() for answer in given])
