@@ -1,12 +1,12 @@
 """One JupyterLab and one browser for all tests in this folder."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from cnnviz.__main__ import in_ci
 from tests.browser.kernel_view import KernelView
 from tests.browser.lab import LabPage, LabServer, find_browser, launched_browser, notebook_of
 
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser() -> Iterator[Browser]:
     if find_browser() is None:
         missing = "no Chromium or Chrome found: install one, or run `playwright install chromium`"
-        if os.environ.get("CI", "").lower() in ("1", "true"):
+        if in_ci():
             pytest.fail(missing)
         pytest.skip(missing)
     with launched_browser() as browser:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,21 +19,13 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
+from cnnviz.__main__ import find_browser
+
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "artifacts"
 TOKEN = "only-for-tests"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync", "--force-device-scale-factor=1"]
-
-
-def find_browser() -> str | None:
-    """Path of a Chromium or Chrome, or None: the same search as ``python -m cnnviz`` makes."""
-    try:
-        from cnnviz.__main__ import find_browser as search
-    except ImportError:
-        return shutil.which("chromium") or shutil.which("google-chrome")
-    found = search()
-    return str(found) if found else None
 
 
 @contextmanager
