@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
-from cnnviz.models import inception_v2, resnet_cifar
+from cnnviz.models import inception_resnet, inception_v2, resnet_cifar
 from cnnviz.models.zfnet import FORMS as ZFNET_FORMS
 
 PUBLISHED = [
@@ -245,10 +245,13 @@ def test_inception_v4_stem_is_that_of_figure_3():
 )
 def test_inception_resnet_maps(form, counts, a, b, c):
     # The paper prints 1154 and 2048 for the last two; its own branches sum to 384 * 3 and 384 + 288 + 320 + 1152.
-    shapes = list(walk(on_meta("inception_resnet_v2", form=form).eval().features.named_children(), 299).values())
+    net, (one, two, three) = on_meta("inception_resnet_v2", form=form).eval(), counts
     ends = [(1536, 8, 8)] if form == "released" else []
-    one, two, three = counts
-    assert shapes == [(a, 35, 35)] * (1 + one) + [(b, 17, 17)] * (1 + two) + [(c, 8, 8)] * (1 + three) + ends
+    shapes = [(a, 35, 35)] * (1 + one) + [(b, 17, 17)] * (1 + two) + [(c, 8, 8)] * (1 + three) + ends
+    assert list(walk(net.features.named_children(), 299).values()) == shapes
+    scales = [block.scale for block in net.modules() if isinstance(block, inception_resnet.Residual)]
+    assert scales[:-1] == [0.17] * one + [0.10] * two + [0.20] * (three - 1)
+    assert scales[-1] == (1.0 if form == "released" else 0.20)
 
 
 def test_cifar_resnets_are_6n_plus_2_deep_on_32_16_and_8():

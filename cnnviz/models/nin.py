@@ -91,6 +91,8 @@ def nin(
     --------
     >>> sum(p.numel() for p in nin().parameters())
     966986
+    >>> [type(layer).__name__ for name, layer in nin().features.named_children() if "pool" in name]
+    ['MaxPool2d', 'AvgPool2d']
     """
     return NiN(CIFAR, num_classes, in_channels, False, one_by_ones, dropout, width_mult)
 
