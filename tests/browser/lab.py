@@ -287,6 +287,11 @@ class LabPage:
             raise KernelError(reply["error"])
         return reply["text"].strip()
 
+    def start_code(self, code: str) -> None:
+        """Send code to the notebook's kernel and wait for no answer."""
+        kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+        self.page.evaluate(f"code => {{ {kernel}.requestExecute({{ code }}); }}", code)
+
     def wait_python(self, condition: str, seconds: float = 5) -> None:
         """Wait until an expression is true in the notebook's kernel."""
         end = time.monotonic() + seconds

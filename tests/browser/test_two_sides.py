@@ -135,7 +135,7 @@ def test_the_state_survives_a_reload_of_the_page(fresh_lab: LabPage) -> None:
     fresh_lab.wait_python("w.kernel_size == 1")
 
 
-def test_a_stale_view_says_so_after_a_restart(fresh_lab: LabPage) -> None:
+def test_a_stale_view_says_so_after_a_restart_and_after_a_kill(fresh_lab: LabPage) -> None:
     source = "from cnnviz import SlidingKernel\nw = SlidingKernel()\nw"
     name = fresh_lab.server.add(notebook_of(source), "stale.ipynb")
     fresh_lab.open(name, workspace="stale").run_all()
@@ -152,6 +152,9 @@ def test_a_stale_view_says_so_after_a_restart(fresh_lab: LabPage) -> None:
     view = KernelView.in_cell(fresh_lab.cell(0))
     view.drag("kernel_size", 1)
     fresh_lab.wait_python("w.kernel_size == 1")
+    fresh_lab.page.wait_for_timeout(2500)
+    fresh_lab.start_code("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    fresh_lab.page.wait_for_selector(".cnnviz-sk.sk-stale", timeout=9000)
 
 
 def test_a_kernel_busy_in_a_long_cell_changes_nothing(lab: LabPage, show: Show) -> None:
