@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz import _questions_networks
+from cnnviz import _questions_modern, _questions_networks
 from cnnviz._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
 
 __all__ = ["Verdict", "check", "names"]
@@ -269,6 +269,7 @@ QUESTIONS = {
         otherwise="Red minus the mean of green and blue: 1·red + ?·green + ?·blue.",
     ),
     **_questions_networks.QUESTIONS,
+    **_questions_modern.QUESTIONS,
 }
 
 
