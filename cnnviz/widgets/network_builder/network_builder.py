@@ -1,0 +1,272 @@
+"""A stack of layers under sliders: numbers ripple in the browser, the truth for `.model` is here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from cnnviz._checks import _is_whole, _short
+from cnnviz.cost import Cost, CostRow, CostTable
+from cnnviz.widgets import _bundle
+from cnnviz.widgets._shown import ShownWidget
+from cnnviz.widgets.network_builder import picture, stack
+from cnnviz.widgets.network_builder.code import format_code, parse_code
+from cnnviz.widgets.network_builder.forms import FORMS
+from cnnviz.widgets.sliding_kernel.drawing import to_base64, to_svg
+from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_HERE = Path(__file__).parent
+
+
+class _Checked(traitlets.TraitType):
+    """A trait that takes what a function takes, and travels to the view in a plain form."""
+
+    def __init__(self, read: Callable[[Any], Any], value: Any, plain: Callable[[Any], Any]) -> None:
+        super().__init__(default_value=read(value))
+        self.read = read
+        self.tag(sync=True, to_json=lambda value, _: plain(value))
+
+    def validate(self, obj: traitlets.HasTraits, value: Any) -> Any:
+        return _refused(self.read, value)
+
+
+class NetworkBuilder(ShownWidget):
+    """A stack of layers with a slider for each setting; the bill of all of them follows at once.
+
+    Parameters
+    ----------
+    layers
+        A list whose items are mappings such as ``{"kind": "conv", "out_channels": 6, "kernel_size": 5}`` or kinds alone
+        ("relu"); what is left out stands at its default. Kinds: conv, max_pool, avg_pool, relu, batch_norm, dropout,
+        flatten, linear, global_avg_pool. Or one of `forms`, or the text of an ``nn.Sequential``. None: LeNet-5.
+    input_size
+        (channels, height, width) of one picture. None: what a form was made for, else (1, 32, 32).
+    **look
+        `layout`, and `selected`: the layer whose sliders are open.
+
+    Raises
+    ------
+    IllegalLayer
+        A `ValueError`: for a layer that is none by itself. Layers that do not go together are no error: the first is
+        marked, `problem` says why, and the bill is of what stands before it.
+
+    Examples
+    --------
+    >>> w = NetworkBuilder([{"kind": "conv", "out_channels": 6, "kernel_size": 5}, "relu", "max_pool"], (1, 28, 28))
+    >>> w.total
+    Cost(params=156, macs=86400, activations=7776)
+    >>> w.change(0, padding=2)
+    >>> w.rows[-1].output_shape
+    (6, 14, 14)
+    """
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+    _known = traitlets.Dict().tag(sync=True)  # kinds with their settings, forms to start from
+    layers = _Checked(stack.read_stack, [], lambda layers: [dict(layer) for layer in layers])
+    input_size = _Checked(stack.read_size, (1, 32, 32), list)
+    selected = traitlets.Int(0).tag(sync=True)
+
+    @traitlets.default("_esm")
+    def _default_esm(self) -> str:
+        return _bundle.join(_HERE / "view.js")
+
+    @traitlets.default("_css")
+    def _default_css(self) -> str:
+        shared = _bundle.text(_HERE.parent / "sliding_kernel" / "sliding_kernel.css")
+        return shared + _bundle.text(_HERE / "network_builder.css")
+
+    @traitlets.default("_known")
+    def _default_known(self) -> dict[str, Any]:
+        kinds = {kind: {name: _listed(rule) for name, rule in rules.items()} for kind, rules in stack.KINDS.items()}
+        return {"kinds": kinds, "forms": {name: _plain_form(name) for name in FORMS}}
+
+    def __init__(self, layers: Any = None, input_size: Any = None, **look: Any) -> None:
+        unknown = look.keys() - {"selected"} - set(anywidget.AnyWidget.class_trait_names())
+        if unknown:
+            raise TypeError(f"NetworkBuilder has no argument {_short(min(unknown))}: use layers, input_size, selected")
+        size = _refused(stack.read_size, (1, 32, 32) if input_size is None else input_size)
+        if layers is None or (isinstance(layers, str) and "(" not in layers):
+            form = _refused(_plain_form, "LeNet-5" if layers is None else layers)
+            layers = form["layers"]
+            size = size if input_size is not None else tuple(form["input_size"])
+        elif isinstance(layers, str):
+            layers, size = _refused(lambda text: parse_code(text, size), layers)
+        super().__init__(layers=layers, input_size=size, **look)
+        self._opened_on = self.layers, self.input_size
+        self.on_msg(self._told)
+
+    # ---- the bill --------------------------------------------------------------------------------------------------
+
+    @property
+    def _bill(self) -> stack.Bill:
+        return stack.bill(self.layers, self.input_size)
+
+    @property
+    def table(self) -> CostTable:
+        """The bill up to the first layer that does not work, as `cnnviz.cost_table` counts it (without `other`)."""
+        return self._bill.table
+
+    @property
+    def rows(self) -> tuple[CostRow, ...]:
+        """One row a layer: shape, parameters, MACs, activations, receptive field."""
+        return self.table.rows
+
+    @property
+    def total(self) -> Cost:
+        """Sum of the rows."""
+        return self.table.total
+
+    @property
+    def problem(self) -> str:
+        """Which layer cannot take what arrives, and why; "" when all can."""
+        return self._bill.problem
+
+    @property
+    def code(self) -> str:
+        """The runnable ``nn.Sequential``; setting it reads such a text, without ever evaluating it."""
+        return format_code(self.layers, self.input_size)
+
+    @code.setter
+    def code(self, text: str) -> None:
+        layers, size = _refused(lambda text: parse_code(text, self.input_size), text)
+        self._take(layers, size)
+
+    @property
+    def model(self) -> nn.Sequential:
+        """The torch module, with new weights each time.
+
+        Raises
+        ------
+        IllegalLayer
+            If a layer cannot take what arrives; `code` has what stands before it.
+        """
+        if self.problem:
+            raise IllegalLayer(f"{self.problem} (code has the layers before it)")
+        from torch import nn
+
+        shape, field, modules = self.input_size, stack._Field(), []
+        for layer in self.layers:
+            modules.append(_module(nn, layer, shape))
+            shape, _, field = stack.step(layer, shape, field)
+        return nn.Sequential(*modules)
+
+    # ---- changes ---------------------------------------------------------------------------------------------------
+
+    def change(self, index: int, **settings: Any) -> None:
+        """Change settings of one layer."""
+        at = self._place(index)
+        self.layers = [*self.layers[:at], {**self.layers[at], **settings}, *self.layers[at + 1 :]]
+
+    def add(self, kind: str, index: int | None = None, **settings: Any) -> None:
+        """Put a layer before the one at `index`, or at the end."""
+        at = len(self.layers) if index is None else self._place(index)
+        self.layers = [*self.layers[:at], {"kind": kind, **settings}, *self.layers[at:]]
+
+    def remove(self, index: int) -> None:
+        """Take a layer out."""
+        at = self._place(index)
+        self.layers = [*self.layers[:at], *self.layers[at + 1 :]]
+
+    def move(self, index: int, to: int) -> None:
+        """Put a layer in another's place."""
+        at, to = self._place(index), self._place(to)
+        rest = [*self.layers[:at], *self.layers[at + 1 :]]
+        self.layers = [*rest[:to], self.layers[at], *rest[to:]]
+
+    def reset(self) -> None:
+        """Go back to what the widget was opened on."""
+        self._take(*self._opened_on)
+
+    @staticmethod
+    def forms() -> tuple[str, ...]:
+        """Names of the small networks to start from."""
+        return tuple(FORMS)
+
+    def _place(self, index: Any) -> int:
+        if _is_whole(index, -len(self.layers), len(self.layers) - 1):
+            return int(index) % len(self.layers)
+        raise IllegalLayer(f"there is no layer {_short(index)}: use 0 to {len(self.layers) - 1}")
+
+    def _take(self, layers: Iterable[Mapping[str, Any]], size: stack.Shape) -> None:
+        with self.hold_sync(), self.hold_trait_notifications():
+            self.layers, self.input_size = tuple(layers), size
+
+    # ---- what the view says, what a page shows ----------------------------------------------------------------------
+
+    def _told(self, _: Any, content: Any, __: Any) -> None:
+        if isinstance(content, dict) and content.get("kind") == "code":
+            try:
+                self.code = content.get("text")
+            except IllegalLayer as refusal:
+                self.send({"kind": "refused", "message": str(refusal)})
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the view changed, or refuse it as a whole and say so there."""
+        try:
+            super().set_state(sync_data)
+        except IllegalLayer as refusal:
+            self.send_state([name for name in sync_data if name in ("layers", "input_size")])
+            self.send({"kind": "refused", "message": str(refusal)})
+        except Exception as error:  # in somebody's observer, where it would show nowhere
+            self.send({"kind": "refused", "message": f"a callback failed, {type(error).__name__}: {error}"})
+            raise
+
+    def __repr__(self) -> str:
+        bill = self._bill
+        head = f"NetworkBuilder, input {stack.by(self.input_size)}"
+        return "\n".join([head, bill.table.text(), *([bill.problem] if bill.problem else [])])
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
+        """Add a picture and a text to the live view: what GitHub shows and strict nbval compares."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        drawing = picture.draw(self._bill, self.input_size, repr(self))
+        still = {"text/plain": drawing.description, "image/svg+xml": to_svg(drawing)}
+        if os.environ.get("CNNVIZ_NOTEBOOK_PNG") == "1":  # for notebooks as committed: an untrusted one shows no SVG
+            still["image/png"] = to_base64(drawing)
+        return {**data, **still}, metadata
+
+
+def _listed(rule: Any) -> Any:
+    return rule if isinstance(rule, bool) else list(rule)
+
+
+def _plain_form(name: str) -> dict[str, Any]:
+    if name not in FORMS:
+        raise ValueError(f"form {_short(name)} is not known: use {', '.join(FORMS)}")
+    form = FORMS[name]
+    return {"layers": [dict(one) for one in stack.read_stack(form["layers"])], "input_size": list(form["input_size"])}
+
+
+def _module(nn: Any, layer: Mapping[str, Any], shape: stack.Shape) -> nn.Module:
+    settings = {name: value for name, value in layer.items() if name != "kind"}
+    match layer["kind"]:
+        case "conv":
+            return nn.Conv2d(shape[0], **settings)
+        case "linear":
+            return nn.Linear(shape[0], **settings)
+        case "batch_norm":
+            return (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0])
+        case "global_avg_pool":
+            return nn.AdaptiveAvgPool2d(1)
+    classes = {"max_pool": nn.MaxPool2d, "avg_pool": nn.AvgPool2d, "relu": nn.ReLU, "dropout": nn.Dropout}
+    return {**classes, "flatten": nn.Flatten}[layer["kind"]](**settings)
+
+
+def _refused(read: Callable[[Any], Any], value: Any) -> Any:
+    """Read `value`, with a refusal of the widgets' own kind."""
+    try:
+        return read(value)
+    except ValueError as refusal:
+        raise IllegalLayer(str(refusal)) from None
