@@ -92,8 +92,10 @@ def parse_code(text: str) -> dict[str, Any]:
     pool = layer.endswith("Pool2d")
     defaults = _DEFAULTS | ({"stride": None} if pool else {})
     values = {name: defaults[name] for name in _SIGNATURES[layer] if name in defaults} | _arguments(layer, call)
-    if values.pop("padding_mode", "zeros") != "zeros":
-        raise ValueError('only padding_mode "zeros" can be shown: leave padding_mode out')
+    mode = values.pop("padding_mode", "zeros")
+    if mode != "zeros":
+        given = f' "{mode}"' if isinstance(mode, str) else ""
+        raise ValueError(f'padding_mode{given} cannot be shown, only "zeros" can: leave padding_mode out')
     _flag("return_indices", values.pop("return_indices", False))  # it changes what torch returns, not what it computes
     if not _flag("bias", values.pop("bias", True)):
         values["bias"] = 0
