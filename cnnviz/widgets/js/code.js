@@ -39,7 +39,7 @@ export function parseCode(text) {
   const [layer, list] = findCall(text);
   const pool = layer.endsWith("Pool2d");
   const values = readCodeArguments(layer, list, text);
-  const mode = values.padding_mode ?? "zeros";
+  const mode = "padding_mode" in values ? values.padding_mode : "zeros";
   if (mode !== "zeros") throw new LayerError(`padding_mode${typeof mode === "string" ? ` "${mode}"` : ""} cannot be shown, only "zeros" can: leave padding_mode out`);
   if ("return_indices" in values) wholeFlag("return_indices", values.return_indices); // changes what torch returns, not computes
   const settings = { op: CODE_OPS[layer] };
