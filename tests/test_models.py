@@ -160,6 +160,7 @@ def test_a_width_or_growth_rate_of_the_users_own_changes_every_layer():
         half = on_meta(name, **{option: 16 if option == "growth_rate" else 0.5}).state_dict()
         kernels = {key: whole for key, whole in on_meta(name).state_dict().items() if whole.dim() == 4}
         assert all(2 * len(half[key]) == len(kernel) for key, kernel in kernels.items())
+    assert on_meta("vgg11", small=True, width_mult=0.5).classifier[0].out_features == 256
 
 
 def test_squeezenet_is_fifty_times_smaller_than_alexnet():  # FACTS B15
