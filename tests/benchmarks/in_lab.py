@@ -17,19 +17,33 @@ from tests.browser.lab import LabPage, LabServer, launched_browser, notebook_of
 
 PAUSE = 60  # ms between two samples: a hand does not move faster, and the page comes to rest
 
-# A sample starts with the time stamp of the key or pointer event and ends with the animation frame after the picture
-# is in the page. `work` is what the widget says it computed and drew in, in ms.
+# A sample starts with the time stamp of the key or pointer event and ends when the browser has composed the first frame
+# that holds the new picture: the frame whose callbacks painted it, or, for a picture that came between two frames, the
+# next one. `work` is what the widget says it computed and drew in, in ms.
 PROBE = """() => {
-  const probe = window.probe = { samples: [], start: null, coarse: 0 };
-  probe.begin = event => { probe.start = event.timeStamp; };
+  const probe = window.probe = { samples: [], start: null, inFrame: false };
+  const afterFrame = action => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = action;
+    channel.port2.postMessage(0);
+  };
+  probe.begin = event => {
+    probe.start = event.timeStamp;
+    requestAnimationFrame(() => {
+      probe.inFrame = true;
+      afterFrame(() => { probe.inFrame = false; });
+    });
+  };
   probe.seen = (detail = {}) => {
     if (probe.start === null) return;
     const start = probe.start;
     probe.start = null;
-    requestAnimationFrame(() => {
+    const end = () => {
       const total = performance.now() - start;
       probe.samples.push({ total, work: detail.work ?? null, coarse: Boolean(detail.coarse) });
-    });
+    };
+    if (probe.inFrame) afterFrame(end);
+    else requestAnimationFrame(() => afterFrame(end));
   };
   window.addEventListener("keydown", probe.begin, true);
   let moved = null;
