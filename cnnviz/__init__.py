@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cnnviz import diagrams, images, kernels, measure, models, trace
+    from cnnviz.comparison import compare
     from cnnviz.cost import conv_cost, linear_cost, separable_cost
     from cnnviz.exercises import check
     from cnnviz.geometry import Window, receptive_field
@@ -26,6 +27,7 @@ __all__ = [
     "SlidingKernel",
     "Window",
     "check",
+    "compare",
     "conv_cost",
     "cost_table",
     "diagrams",
@@ -44,6 +46,7 @@ _HOMES = {
     "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
     "Window": ("cnnviz.geometry", "Window"),
     "check": ("cnnviz.exercises", "check"),
+    "compare": ("cnnviz.comparison", "compare"),
     "conv_cost": ("cnnviz.cost", "conv_cost"),
     "cost_table": ("cnnviz.measure", "cost_table"),
     "diagrams": ("cnnviz.diagrams", ""),

@@ -10,7 +10,7 @@ import argparse
 
 from tests.benchmarks.rows import Row, machine, show
 
-PARTS = ("imports", "exports", "notebooks", "lab")
+PARTS = ("imports", "exports", "tables", "notebooks", "lab")
 
 
 def main() -> int:
@@ -29,6 +29,10 @@ def main() -> int:
         from tests.benchmarks import exports
 
         rows += show("Exports", exports.measure(options.quick))
+    if "tables" in options.only:
+        from tests.benchmarks import tables
+
+        rows += show("Bills of networks", tables.measure(options.quick))
     if "notebooks" in options.only:
         from tests.benchmarks import notebook_runs
 
