@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments in ([], ["-h"], ["--help"]) else 2
     if not (ROOT / "requirements.txt").exists():
         sys.exit(f"There is no requirements.txt in {ROOT}: run this in a clone of the cnnviz repository")
-    # More threads than cores make torch 8 times slower; tests run many small networks beside a browser: one thread each.
+    # More threads than cores make torch 8 times slower; tests run small networks beside a browser, so one thread each.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores() if arguments[0] == "lab" else 1))
     return commands[arguments[0]](arguments[1:])
 
