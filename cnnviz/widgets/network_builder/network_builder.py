@@ -221,9 +221,7 @@ class NetworkBuilder(ShownWidget):
             raise
 
     def __repr__(self) -> str:
-        bill = self._bill
-        head = f"NetworkBuilder, input {stack.by(self.input_size)}"
-        return "\n".join([head, bill.table.text(), *([bill.problem] if bill.problem else [])])
+        return f"NetworkBuilder, input {stack.by(self.input_size)}\n{self.table.text()}\n{self.code}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
         """Add a picture and a text to the live view: what GitHub shows and strict nbval compares."""

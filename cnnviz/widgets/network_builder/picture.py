@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from cnnviz.widgets.network_builder.stack import Bill, by
 from cnnviz.widgets.sliding_kernel.drawing import Drawing, Words
 
 INK, FAINT, ERROR = "#1a1a1a", "#5c5c5c", "#a3121d"
 RULE, ROW, TOP, BAR = "#b9bdc4", 26, 62, 130
-COLUMNS = (
-    ("params", 290, "#f0c9a8"),
-    ("macs", 430, "#b7d0ee"),
-    ("activations", 570, "#b5dcd5"),
-)  # x, colour of its bars
+# count, x, colour of its bars
+COLUMNS = (("params", 290, "#f0c9a8"), ("macs", 430, "#b7d0ee"), ("activations", 570, "#b5dcd5"))
 HEADS = {"params": "parameters", "macs": "MACs", "activations": "activations"}
 
 
@@ -19,12 +18,13 @@ def draw(bill: Bill, input_size: tuple[int, ...], text: str) -> Drawing:
     """Lay out the table; the words for those who do not see it are `text`."""
     table = bill.table
     rows = len(table.rows)
-    height = TOP + ROW * (rows + 2 + bool(bill.problem))
+    problem = wrap(bill.problem, 96)
+    height = TOP + ROW * (rows + 1) + 20 * len(problem) + 14
     drawing = Drawing(800, height, f"NetworkBuilder {by(input_size)}, {rows} layers", text)
     say = drawing.words.append
     total = table.total
     say(Words(16, 24, f"input {by(input_size)}, {total.params:,} parameters, {total.macs:,} MACs", bold=True))
-    for words, x in (("layer", 16), ("output", 180), ("receptive field", 692)):
+    for words, x in (("layer", 16), ("output", 180), ("receptive field", 684)):
         say(Words(x, 50, words, colour=FAINT))
     drawing.lines.append((16, 56, 784, 56, RULE, 1))
     for name, x, colour in COLUMNS:
@@ -32,16 +32,17 @@ def draw(bill: Bill, input_size: tuple[int, ...], text: str) -> Drawing:
         most = max((getattr(row, name) for row in table.rows), default=0) or 1
         for at, row in enumerate(table.rows):
             value = getattr(row, name)
-            drawing.fills.append((x - 4, TOP + ROW * at + 2, round(BAR * value / most, 1), ROW - 4, colour))
+            if value:
+                drawing.fills.append((x - 4, TOP + ROW * at + 2, round(BAR * value / most, 1), ROW - 4, colour))
             say(Words(x, TOP + ROW * at + 18, f"{value:,}" if value else "", colour=INK))
         say(Words(x, TOP + ROW * rows + 24, f"{getattr(total, name):,}", bold=True))
     for at, row in enumerate(table.rows):
         y = TOP + ROW * at + 18
         say(Words(16, y, f"{at}  {row.kind}"))
         say(Words(180, y, by(row.output_shape)))
-        say(Words(706, y, by(row.receptive_field or ())))
+        say(Words(702, y, by(row.receptive_field or ())))
     drawing.lines.append((16, TOP + ROW * rows + 4, 784, TOP + ROW * rows + 4, RULE, 1))
     say(Words(16, TOP + ROW * rows + 24, "total", bold=True))
-    if bill.problem:
-        say(Words(16, TOP + ROW * (rows + 1) + 22, bill.problem, colour=ERROR))
+    for at, line in enumerate(problem):
+        say(Words(16, TOP + ROW * (rows + 1) + 22 + 20 * at, line, colour=ERROR))
     return drawing

@@ -147,7 +147,7 @@ class BuilderView {
   }
 
   buildTable() {
-    const heads = ["layer", "output", "parameters", "MACs", "activations", "sees"];
+    const heads = ["layer", "output", "params", "MACs", "activations", "field"];
     this.body = element("tbody");
     this.totals = COUNTS.map((name) => element("td", { class: "nb-number", "data-total": name }));
     this.memory = element("td", { colspan: 6, class: "nb-memory" });
@@ -195,6 +195,7 @@ class BuilderView {
     else if (onRow && step && event.altKey) builder.move(step);
     else if (onRow && step) builder.select(builder.selected + step);
     else if (onRow && event.key === "Delete" && builder.layers.length) builder.remove();
+    else if (event.key === "Enter" && event.target.type === "number") event.target.blur(); // in a JupyterLab cell Enter alone fires no change
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -244,7 +245,7 @@ class BuilderView {
       const { node, select, shape, counts, field, reason } = this.rows[at];
       const row = rows[at];
       const illegal = problem?.index === at;
-      setText(select, `${at}  ${layerWords(layer)}`);
+      setText(select, `${String(at).padStart(2, "\u2007")} ${layerWords(layer)}`);
       select.setAttribute("aria-pressed", String(at === this.builder.selected));
       node.className = `nb-row${at === this.builder.selected ? " nb-selected" : ""}${illegal ? " nb-illegal" : row ? "" : " nb-after"}`;
       setText(reason, illegal ? problem.text : "");
