@@ -274,7 +274,7 @@ function fittingText(context, value, room, font) {
   if (text !== undefined) return text;
   const texts = shorterTexts(value);
   const fits = (narrowed) => (one) => narrowed * context.measureText(one).width <= room;
-  text = texts.find(fits(1)) ?? texts.find(fits(NARROWED)) ?? "";
+  text = texts.find(fits(1)) ?? texts.reverse().find(fits(NARROWED)) ?? "";
   if (knownTexts.size > 5000) knownTexts.clear();
   knownTexts.set(key, text);
   return text;
