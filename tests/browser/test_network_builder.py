@@ -2,11 +2,12 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 import cnnviz.widgets
 from cnnviz import cost_table
@@ -174,6 +175,7 @@ def test_layers_are_added_moved_removed_and_pasted(lab: LabPage) -> None:
     wait_total(root, 814_122)
     root.locator("summary").click()
     code = root.locator("textarea")
+    expect(code).to_have_value(re.compile(r"nn\.Linear\(256, 10\)"))
     code.fill("nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh('<b>'))")
     root.locator("[data-action=apply]").click()
     root.locator(".sk-message", has_text="nn.Tanh").wait_for()

@@ -163,9 +163,8 @@ class BuilderView {
       this.code.select();
       await navigator.clipboard?.writeText(this.code.value).catch(() => {}); // without permission the text is selected: Ctrl+C works
     });
-    listen(this.code, "input", () => (this.typed = true));
-    return element("details", { class: "sk-rare" }, element("summary", {}, "PyTorch code: copy it, or paste an nn.Sequential"), this.code, element("div", { class: "sk-row" }, apply, copy, element("span", { class: "sk-hint" }, "read by Python, never run")),
-    );
+    return (this.pasting = element("details", { class: "sk-rare", ontoggle: () => this.redraw() }, element("summary", {}, "PyTorch code: copy it, or paste an nn.Sequential"), this.code, element("div", { class: "sk-row" }, apply, copy, element("span", { class: "sk-hint" }, "read by Python, never run")),
+    ));
   }
 
   // ---- what the reader does ----------------------------------------------------------------------------------------
@@ -183,7 +182,7 @@ class BuilderView {
   paste() {
     const { builder } = this;
     builder.undone.push(builder.snapshot());
-    this.typed = false;
+    builder.refusal = "";
     builder.model.send({ kind: "code", text: this.code.value });
   }
 
@@ -226,15 +225,15 @@ class BuilderView {
     this.message.classList.toggle("sk-error", wrong !== "");
     this.root.classList.toggle("sk-stale", builder.stale);
     this.undoing.disabled = builder.undone.length === 0;
-    if (builder.refusal === "" && !(this.typed && document.activeElement === this.code)) this.writeCode(layers, size, bill);
+    if (this.pasting.open && builder.refusal === "") this.writeCode(layers, size, bill);
     this.root.bill = bill;
     this.root.dispatchEvent(new CustomEvent("cnnviz-painted", { detail: { work: performance.now() - started } }));
   }
 
+  /** What the reader types stays until the network itself changes. */
   writeCode(layers, size, bill) {
     const text = sequentialText(layers, size, bill);
-    if (this.written !== text || this.typed) this.code.value = this.written = text;
-    this.typed = false;
+    if (this.written !== text) this.code.value = this.written = text;
   }
 
   drawRows(layers, { rows, problem }) {
@@ -242,10 +241,10 @@ class BuilderView {
     while (this.rows.length > layers.length) this.rows.pop().node.remove();
     const most = Object.fromEntries(COUNTS.map((name) => [name, Math.max(1, ...rows.map((row) => row[name]))]));
     layers.forEach((layer, at) => {
-      const { node, select, shape, counts, field, reason } = this.rows[at];
+      const { node, select, words, shape, counts, field, reason } = this.rows[at];
       const row = rows[at];
       const illegal = problem?.index === at;
-      setText(select, `${String(at).padStart(2, "\u2007")} ${layerWords(layer)}`);
+      setText(words, layerWords(layer));
       select.setAttribute("aria-pressed", String(at === this.builder.selected));
       node.className = `nb-row${at === this.builder.selected ? " nb-selected" : ""}${illegal ? " nb-illegal" : row ? "" : " nb-after"}`;
       setText(reason, illegal ? problem.text : "");
@@ -264,7 +263,8 @@ class BuilderView {
   }
 
   newRow(at) {
-    const select = element("button", { type: "button", class: "nb-layer", onclick: () => this.builder.select(at) });
+    const words = element("span");
+    const select = element("button", { type: "button", class: "nb-layer", onclick: () => this.builder.select(at) }, element("span", { class: "nb-index" }, String(at)), words);
     const counts = COUNTS.map((name) => {
       const [number, bar] = [element("span"), element("div", { class: `nb-bar nb-${name}` })];
       return { number, bar, cell: element("td", { class: "nb-number" }, number, bar) };
@@ -273,7 +273,7 @@ class BuilderView {
     const node = element("tr", {}, element("th", { scope: "row" }, select), shape, ...counts.map(({ cell }) => cell), field, reason);
     listen(node, "click", () => this.builder.select(at));
     this.body.append(node);
-    return { node, select, shape, counts, field, reason };
+    return { node, select, words, shape, counts, field, reason };
   }
 
   drawEditor(layers, { rows }, size) {
@@ -329,7 +329,8 @@ function choicesFor(name, layer, arriving) {
   return usual && [...new Set([...usual, layer[name]])].sort((a, b) => a - b);
 }
 
-const grouped = (number) => number.toLocaleString("en-US");
+const thousands = new Intl.NumberFormat("en-US"); // made once: toLocaleString makes one a call
+const grouped = (number) => thousands.format(number);
 
 function bytesText(bytes) {
   const power = Math.min(3, Math.floor(Math.log(Math.max(1, bytes)) / Math.log(1000)));
