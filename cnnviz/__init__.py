@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from cnnviz.exercises import check
     from cnnviz.geometry import Window, receptive_field
     from cnnviz.measure import cost_table
+    from cnnviz.widgets.network_builder import NetworkBuilder
     from cnnviz.widgets.sliding_kernel import SlidingKernel
 
 __version__ = "0.1.0"
 __all__ = [
+    "NetworkBuilder",
     "SlidingKernel",
     "Window",
     "check",
@@ -43,6 +45,7 @@ __all__ = [
 
 # public name -> (its module, the name inside it; "" stands for the module itself)
 _HOMES = {
+    "NetworkBuilder": ("cnnviz.widgets.network_builder", "NetworkBuilder"),
     "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
     "Window": ("cnnviz.geometry", "Window"),
     "check": ("cnnviz.exercises", "check"),
