@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from cnnviz.__main__ import in_ci
 from tests.browser.kernel_view import KernelView
@@ -45,16 +45,22 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def scratch(browser: Browser, server: LabServer) -> Iterator[LabPage]:
-    """The one notebook that the widget tests share, with its kernel."""
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """A window for all pages of JupyterLab, so that its scripts are loaded once."""
     context = browser.new_context(viewport=WINDOW)
-    lab = LabPage(context.new_page(), server)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def scratch(window: BrowserContext, server: LabServer) -> LabPage:
+    """The one notebook that the widget tests share, with its kernel."""
+    lab = LabPage(window.new_page(), server)
     lab.open(server.add(notebook_of(""), "scratch.ipynb"), workspace="scratch")
     lab.ask(
         "import ipywidgets, numpy as np, torch\nfrom torch.nn import functional as F\nfrom cnnviz import SlidingKernel"
     )
-    yield lab
-    context.close()
+    return lab
 
 
 @pytest.fixture
@@ -78,9 +84,10 @@ def show(lab: LabPage) -> Callable[..., KernelView]:
 
 
 @pytest.fixture
-def fresh_lab(page: Page, server: LabServer) -> Iterator[LabPage]:
+def fresh_lab(window: BrowserContext, server: LabServer) -> Iterator[LabPage]:
     """A page for a notebook with a kernel of its own, for tests that reload it or restart the kernel."""
-    lab = LabPage(page, server)
+    lab = LabPage(window.new_page(), server)
     yield lab
     lab.shut_down()
+    lab.page.close()
     assert lab.errors == []

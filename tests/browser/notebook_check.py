@@ -17,18 +17,24 @@ NOTHING_PAINTED = ("speed",)  # sliders that change no picture until something p
 # readouts beside sliders do not count (they change even when nothing follows them), nor do words for screen readers
 # (they come later).
 _PICTURE = """() => {
-  const parts = [];
+  let sum = 5381;
+  const add = number => { sum = (Math.imul(sum, 33) ^ number) | 0; };
+  const addText = (text, by = 1) => { for (let at = 0; at < text.length; at += by) add(text.charCodeAt(at)); };
+  const addCanvas = canvas => {
+    const pen = canvas.getContext("2d");
+    if (!canvas.width || !pen) return;
+    const pixels = new Uint32Array(pen.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+    for (let at = 0; at < pixels.length; at += 3) add(pixels[at]);
+  };
   for (const area of document.querySelectorAll(".jp-Notebook .jp-OutputArea")) {
-    for (const canvas of area.querySelectorAll("canvas")) if (canvas.width) parts.push(canvas.toDataURL());
-    for (const image of area.querySelectorAll("img")) parts.push(image.src);
-    for (const drawing of area.querySelectorAll("svg")) parts.push(drawing.outerHTML);
+    for (const canvas of area.querySelectorAll("canvas")) addCanvas(canvas);
+    for (const image of area.querySelectorAll("img")) addText(image.src, 11); // packed: any change moves most letters
+    for (const drawing of area.querySelectorAll("svg")) addText(drawing.outerHTML);
     const walker = document.createTreeWalker(area, NodeFilter.SHOW_TEXT);
     while (walker.nextNode())
       if (!walker.currentNode.parentElement.closest("svg, style, output[data-for], .widget-readout, [role=status]"))
-        parts.push(walker.currentNode.data);
+        addText(walker.currentNode.data);
   }
-  let sum = 5381;
-  for (const character of parts.join("|")) sum = (Math.imul(sum, 33) ^ character.codePointAt(0)) | 0;
   return sum;
 }"""
 
@@ -92,7 +98,7 @@ def at_rest(lab: LabPage, seconds: float = 3) -> int:
     before, now = None, lab.page.evaluate(_PICTURE)
     end = time.monotonic() + seconds
     while now != before and time.monotonic() < end:
-        lab.page.wait_for_timeout(60)
+        lab.page.wait_for_timeout(30)
         before, now = now, lab.page.evaluate(_PICTURE)
     return now
 
