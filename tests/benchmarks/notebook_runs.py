@@ -40,13 +40,10 @@ def run(path: Path) -> tuple[float, float]:
 
 
 def measure() -> list[Row]:
-    """Rows for each notebook and for all of them."""
-    rows, seconds, memories = [], [], []
-    for path in sorted(FOLDER.glob("*.ipynb")):
-        took, memory = run(path)
-        rows += [Row(path.stem, took, "s", note=f"{memory:.0f} MB at most")]
-        seconds.append(took)
-        memories.append(memory)
-    rows.append(Row("all notebooks", sum(seconds), "s", 60))
-    rows.append(Row("largest kernel", max(memories, default=0), "MB", 500))
+    """Rows for each notebook, and for the first five, for which there is a promise."""
+    runs = {path.stem: run(path) for path in sorted(FOLDER.glob("*.ipynb"))}
+    rows = [Row(name, seconds, "s", note=f"{memory:.0f} MB at most") for name, (seconds, memory) in runs.items()]
+    first = [figures for name, figures in runs.items() if name < "05"]
+    rows.append(Row("00 to 04 together", sum(seconds for seconds, _ in first), "s", 60))
+    rows.append(Row("largest kernel among them", max(memory for _, memory in first), "MB", 500))
     return rows
