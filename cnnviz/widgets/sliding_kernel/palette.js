@@ -25,9 +25,16 @@ export class Palette {
     const many = parseColour(colour("many"));
     this.counts = shades((t) => mix(few, many, t));
     this.font = style.fontFamily;
+    this.hatched = null;
   }
 
+  /** The pattern of padding, made once for a theme and not once a frame. */
   hatching(context) {
+    this.hatched ??= context.createPattern(this.hatchTile(), "repeat");
+    return this.hatched;
+  }
+
+  hatchTile() {
     const tile = document.createElement("canvas");
     tile.width = tile.height = 8;
     const pen = tile.getContext("2d");
@@ -39,7 +46,7 @@ export class Palette {
       pen.lineTo(shift + 8, 0);
       pen.stroke();
     }
-    return context.createPattern(tile, "repeat");
+    return tile;
   }
 }
 
