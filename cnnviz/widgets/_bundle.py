@@ -65,3 +65,8 @@ def stripped(module: Path, is_entry: bool) -> str:
 def text(path: Path) -> str:
     """Return a file's text, read once."""
     return path.read_text(encoding="utf-8")
+
+
+def style(own: Path) -> str:
+    """Return what every widget wears, and a widget's own style sheet after it."""
+    return text(Path(__file__).parent / "js" / "shared.css") + text(own)

@@ -81,8 +81,7 @@ class NetworkBuilder(ShownWidget):
 
     @traitlets.default("_css")
     def _default_css(self) -> str:
-        shared = _bundle.text(_HERE.parent / "sliding_kernel" / "sliding_kernel.css")
-        return shared + _bundle.text(_HERE / "network_builder.css")
+        return _bundle.style(_HERE / "network_builder.css")
 
     @traitlets.default("_known")
     def _default_known(self) -> dict[str, Any]:

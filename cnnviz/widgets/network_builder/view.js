@@ -1,36 +1,19 @@
 // The stack, its sliders and its bill. Numbers are worked out here, so that they follow a slider within one frame.
-import { element, listen, setText } from "../sliding_kernel/dom.js";
+import { element, listen, setText } from "../js/dom.js";
+import { WidgetSession, widgetOf } from "../js/session.js";
+import { WidgetView } from "../js/view.js";
 import { billOf, byText, commonDivisors, layerWords, sequentialText } from "./stack.js";
 
-const SILENCE_MS = 5000;
-const STOPPED = "The Python kernel behind this has stopped. The numbers still follow the sliders; run the cell again to connect it.";
 const COUNTS = ["params", "macs", "activations"];
 const STEPS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 84, 96, 120, 128, 160, 192, 224, 256, 320, 384, 512];
 const SLIDER_ENDS = { kernel_size: 11, stride: 4, padding: 5 };
+const STEP = { gesture: null }; // an undo step of its own
 const SIZE_NAMES = ["channels", "height", "width"];
 
-/** What all views of one widget share: undo, and whether the kernel lives. */
-class Builder {
+/** The stack of one widget, and what can be done to it. */
+class Builder extends WidgetSession {
   constructor(model) {
-    this.model = model;
-    this.undone = [];
-    this.listeners = new Set();
-    this.refusal = "";
-    this.stale = false;
-    this.initial = this.snapshot();
-    model.on("change", () => {
-      this.refusal = ""; // Python sends the old state first and its refusal after it
-      this.notify();
-    });
-    model.on("msg:custom", (message) => this.told(message));
-  }
-
-  notify() {
-    for (const listener of this.listeners) listener();
-  }
-
-  snapshot() {
-    return { layers: this.model.get("layers"), input_size: this.model.get("input_size") };
+    super(model, ["layers", "input_size"]);
   }
 
   get layers() {
@@ -41,88 +24,54 @@ class Builder {
     return Math.max(0, Math.min(this.model.get("selected"), this.layers.length - 1));
   }
 
-  /** `gesture` names what belongs to one undo step: a drag of one slider is many changes and one memory. */
-  set(changes, gesture = "") {
-    const now = performance.now();
-    if (gesture === "" || gesture !== this.gesture || now - this.gestureTime > 800) this.undone.push(this.snapshot());
-    if (this.undone.length > 100) this.undone.shift();
-    [this.gesture, this.gestureTime] = [gesture, now];
-    this.write(changes);
-  }
-
-  write(changes) {
-    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
-    this.model.save_changes();
-  }
-
-  undo() {
-    const before = this.undone.pop();
-    this.gesture = null;
-    if (before) this.write(before);
-  }
-
   select(at) {
-    this.write({ selected: Math.max(0, Math.min(at, this.layers.length - 1)) });
+    this.set({ selected: Math.max(0, Math.min(at, this.layers.length - 1)) }, { remember: false });
   }
 
   change(name, value) {
     const at = this.selected;
-    this.set({ layers: this.layers.map((layer, i) => (i === at ? { ...layer, [name]: value } : layer)) }, `${at}.${name}`);
+    this.set({ layers: this.layers.map((layer, i) => (i === at ? { ...layer, [name]: value } : layer)) }, { gesture: `${at}.${name}` });
   }
 
   add(kind) {
     const rules = this.model.get("_known").kinds[kind];
     const settings = Object.entries(rules).map(([name, rule]) => [name, Array.isArray(rule) ? rule[0] : rule]);
     const at = this.layers.length ? this.selected + 1 : 0;
-    this.set({ layers: this.layers.toSpliced(at, 0, { kind, ...Object.fromEntries(settings) }), selected: at });
+    this.set({ layers: this.layers.toSpliced(at, 0, { kind, ...Object.fromEntries(settings) }), selected: at }, STEP);
   }
 
   remove() {
-    this.set({ layers: this.layers.toSpliced(this.selected, 1), selected: Math.max(0, Math.min(this.selected, this.layers.length - 2)) });
+    this.set({ layers: this.layers.toSpliced(this.selected, 1), selected: Math.max(0, Math.min(this.selected, this.layers.length - 2)) }, STEP);
   }
 
   move(by) {
     const [from, to] = [this.selected, this.selected + by];
     if (to < 0 || to >= this.layers.length) return;
-    this.set({ layers: this.layers.toSpliced(from, 1).toSpliced(to, 0, this.layers[from]), selected: to });
-  }
-
-  told(message) {
-    if (message?.kind === "alive") this.heard();
-    if (message?.kind !== "refused") return;
-    this.refusal = message.message;
-    this.notify();
-  }
-
-  heard() {
-    this.lastBeat = performance.now();
-    if (this.stale) this.markStale(false);
-    this.watch ??= setInterval(() => !this.stale && performance.now() - this.lastBeat > SILENCE_MS && this.markStale(true), 500);
-  }
-
-  markStale(stale) {
-    this.stale = stale;
-    this.notify();
+    this.set({ layers: this.layers.toSpliced(from, 1).toSpliced(to, 0, this.layers[from]), selected: to }, STEP);
   }
 }
 
-class BuilderView {
+class BuilderView extends WidgetView {
   constructor(builder, el) {
+    super(builder, el, "network builder", "cnnviz-nb");
     this.builder = builder;
     this.rows = [];
-    this.build(el);
-    this.redraw = this.redraw.bind(this);
-    builder.listeners.add(this.redraw);
-    this.root.addEventListener("cnnviz-error", (event) => {
-      builder.refusal = String(event.detail?.message ?? event.detail);
-      this.redraw();
-    });
-    this.redraw();
+    this.build();
+    this.begin();
   }
 
-  build(el) {
+  get alone() {
+    return "The numbers still follow the sliders";
+  }
+
+  get wrong() {
+    const { problem } = this.root.bill;
+    return this.builder.refusal || (problem ? `layer ${problem.index}: ${problem.text}` : "");
+  }
+
+  build() {
     const { builder } = this;
-    const button = (action, words, title, onclick) => element("button", { type: "button", "data-action": action, title, "aria-label": title, onclick }, words);
+    const button = this.button.bind(this);
     const known = builder.model.get("_known");
     this.form = element("select", { "data-name": "form", "aria-label": "start from a small network", onchange: () => this.start(known.forms[this.form.value]) },
       element("option", { value: "" }, "start from …"), ...Object.keys(known.forms).map((name) => element("option", { value: name }, name)));
@@ -136,14 +85,12 @@ class BuilderView {
     ];
     this.sliders = element("div", { class: "sk-sliders nb-sliders" });
     this.undoing = button("undo", "Undo", "undo (Ctrl+Z)", () => builder.undo());
-    this.message = element("div", { class: "sk-message", role: "alert" });
-    this.root = element("div", { class: "cnnviz-sk cnnviz-nb", tabindex: "0", role: "group", "aria-label": "network builder", "data-lm-suppress-shortcuts": "true" },
+    this.root.append(
       element("div", { class: "sk-row sk-bar" }, this.form, element("span", { class: "nb-input" }, "input ", ...this.sizes.flatMap((input, at) => (at ? ["×", input] : [input]))), element("span", { class: "sk-space" }),
-        this.undoing, button("reset", "Reset", "back to the beginning", () => builder.set(builder.initial))),
+        this.undoing, button("reset", "Reset", "back to the beginning", () => builder.reset())),
       element("div", { class: "nb-editor" }, element("div", { class: "sk-row" }, this.heading, element("span", { class: "sk-space" }), ...this.editing, this.kind, button("add", "Add", "add a layer after this one", () => builder.add(this.kind.value))), this.sliders),
       this.buildTable(), this.message, this.buildCode(button));
     listen(this.root, "keydown", (event) => this.key(event));
-    el.append(this.root);
   }
 
   buildTable() {
@@ -159,10 +106,7 @@ class BuilderView {
     const { builder } = this;
     this.code = element("textarea", { class: "nb-code", "data-name": "code", rows: 10, spellcheck: "false", "aria-label": "the network in PyTorch", "data-lm-suppress-shortcuts": "true" });
     const apply = button("apply", "Apply", "build what stands here", () => this.paste());
-    const copy = button("copy", "Copy", "copy the code", async () => {
-      this.code.select();
-      await navigator.clipboard?.writeText(this.code.value).catch(() => {}); // without permission the text is selected: Ctrl+C works
-    });
+    const copy = button("copy", "Copy", "copy the code", () => this.copyText(this.code.value, this.code));
     return (this.pasting = element("details", { class: "sk-rare", ontoggle: () => this.redraw() }, element("summary", {}, "PyTorch code: copy it, or paste an nn.Sequential"), this.code, element("div", { class: "sk-row" }, apply, copy, element("span", { class: "sk-hint" }, "read by Python, never run")),
     ));
   }
@@ -181,7 +125,7 @@ class BuilderView {
 
   paste() {
     const { builder } = this;
-    builder.undone.push(builder.snapshot());
+    builder.remember();
     builder.refusal = "";
     builder.model.send({ kind: "code", text: this.code.value });
   }
@@ -190,8 +134,7 @@ class BuilderView {
     const { builder } = this;
     const onRow = event.target.closest(".nb-row") !== null || event.target === this.root;
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !["TEXTAREA", "INPUT"].includes(event.target.tagName)) builder.undo();
-    else if (onRow && step && event.altKey) builder.move(step);
+    if (onRow && step && event.altKey) builder.move(step);
     else if (onRow && step) builder.select(builder.selected + step);
     else if (onRow && event.key === "Delete" && builder.layers.length) builder.remove();
     else if (event.key === "Enter" && event.target.type === "number") event.target.blur(); // in a JupyterLab cell Enter alone fires no change
@@ -203,15 +146,7 @@ class BuilderView {
 
   // ---- drawing -----------------------------------------------------------------------------------------------------
 
-  redraw() {
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = null;
-      this.draw();
-    });
-  }
-
   draw() {
-    const started = performance.now();
     const { builder } = this;
     const { layers, input_size: size } = builder.snapshot();
     const bill = billOf(layers, size);
@@ -220,14 +155,9 @@ class BuilderView {
     this.drawEditor(layers, bill, size);
     COUNTS.forEach((name, at) => setText(this.totals[at], grouped(bill.total[name])));
     setText(this.memory, `memory for one picture: ${bytesText(bill.bytes.inference)} to run, ${bytesText(bill.bytes.adam)} to train with Adam`);
-    const wrong = builder.refusal || (bill.problem ? `layer ${bill.problem.index}: ${bill.problem.text}` : builder.stale ? STOPPED : "");
-    setText(this.message, wrong);
-    this.message.classList.toggle("sk-error", wrong !== "");
-    this.root.classList.toggle("sk-stale", builder.stale);
     this.undoing.disabled = builder.undone.length === 0;
     if (this.pasting.open && builder.refusal === "") this.writeCode(layers, size, bill);
     this.root.bill = bill;
-    this.root.dispatchEvent(new CustomEvent("cnnviz-painted", { detail: { work: performance.now() - started } }));
   }
 
   /** What the reader types stays until the network itself changes. */
@@ -316,11 +246,6 @@ class BuilderView {
     };
     return { node: element("div", { class: "sk-slider" }, element("span", {}, words), slider, exact), update };
   }
-
-  close() {
-    this.builder.listeners.delete(this.redraw);
-    cancelAnimationFrame(this.frame);
-  }
 }
 
 /** The numbers a slider of channels or groups walks over; null: every whole number. */
@@ -337,16 +262,4 @@ function bytesText(bytes) {
   return `${(bytes / 1000 ** power).toFixed(power ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][power]}`;
 }
 
-export default () => {
-  let builder;
-  return {
-    initialize({ model }) {
-      builder = new Builder(model);
-      return () => clearInterval(builder.watch);
-    },
-    render({ el }) {
-      const view = new BuilderView(builder, el);
-      return () => view.close();
-    },
-  };
-};
+export default widgetOf((model) => new Builder(model), (session, el) => new BuilderView(session, el));

@@ -2,7 +2,7 @@
 import { limits } from "../js/geometry.js";
 import { KERNEL_NAMES } from "../js/kernels.js";
 import { numberText } from "../js/number.js";
-import { element, listen, setText } from "./dom.js";
+import { element, listen, setText } from "../js/dom.js";
 import { isPicture } from "./layout.js";
 
 export const OPERATIONS = [

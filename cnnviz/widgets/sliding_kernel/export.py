@@ -58,7 +58,7 @@ def page(scene: Scene) -> str:
     drawing = picture.draw(scene)
     parts = {
         "title": escape(drawing.title),
-        "css": _bundle.text(_HERE / "sliding_kernel.css"),
+        "css": _bundle.style(_HERE / "sliding_kernel.css"),
         "picture": to_svg(drawing),
         "state": page_state(scene.state),
         "code": _packed_code(),

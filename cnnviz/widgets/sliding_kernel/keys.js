@@ -1,13 +1,13 @@
 // The keyboard: arrows move the window, space plays, digits open an instructor's states.
 // The root carries data-lm-suppress-shortcuts, so that JupyterLab leaves these keys alone.
-import { listen } from "./dom.js";
+import { listen } from "../js/dom.js";
 import { editFocused } from "./pointer.js";
 
 const TYPED_IN = "input, select, textarea, button, summary, a";
 
 export function listenToKeys(view) {
   listen(view.root, "keydown", (event) => {
-    if (event.target.closest(TYPED_IN) || event.altKey || event.metaKey) return;
+    if (event.target.closest(TYPED_IN) || event.altKey || event.ctrlKey || event.metaKey) return;
     const action = actionOf(view, event);
     if (!action) return;
     event.preventDefault();
@@ -20,7 +20,6 @@ function actionOf(view, event) {
   const { session } = view;
   const { layer, cells } = view.result;
   const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
-  if (event.ctrlKey) return event.key === "z" ? () => session.undo() : null;
   if (digit) return () => (event.shiftKey ? bind(view, digit) : recall(view, digit));
   const move = (by) => () => session.set({ position: Math.min(Math.max(session.get("position") + by, 0), cells - 1), playing: false });
   return {

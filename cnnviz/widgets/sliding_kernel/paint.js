@@ -3,7 +3,7 @@
 import { numberText } from "../js/number.js";
 import { terms } from "../js/arithmetic.js";
 import { cellsOfTap, shownCell, weightIndex, windowsReading } from "./focus.js";
-import { largest, shadeScale } from "./palette.js";
+import { largest, shadeScale } from "../js/palette.js";
 import { colourCanvas, mapCanvas } from "./pictures.js";
 import { paintStrip } from "./strip.js";
 

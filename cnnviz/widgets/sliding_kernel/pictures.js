@@ -1,5 +1,5 @@
 // Pictures larger than number grids: pixels on a canvas of their own, drawn scaled.
-import { extremes, largest, shadeScale } from "./palette.js";
+import { extremes, largest, shadeScale } from "../js/palette.js";
 
 /** A canvas with one map painted through a palette; reuses `canvas` when given. */
 export function mapCanvas(values, offset, rows, cols, shades, low, high, canvas) {

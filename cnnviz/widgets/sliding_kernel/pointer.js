@@ -1,6 +1,6 @@
 // The mouse or a finger on the canvas: pointing shows, a click pins, a double click edits the number in place.
 import { LayerError } from "../js/geometry.js";
-import { element, listen } from "./dom.js";
+import { element, listen } from "../js/dom.js";
 import { shownCell, weightIndex } from "./focus.js";
 import { hitTest } from "./layout.js";
 

@@ -1,7 +1,7 @@
 // Predict, then reveal: the shape or a cell stays hidden until the reader commits an answer.
 import { sizeFormula } from "../js/geometry.js";
 import { numberText } from "../js/number.js";
-import { element } from "./dom.js";
+import { element } from "../js/dom.js";
 import { parseNumber, windowCell } from "./pointer.js";
 
 const QUESTIONS = { shape: "Which size will the output have?", cell: "Which number belongs in the marked output cell?" };

@@ -1,18 +1,16 @@
-// What every view of one widget shares: the state as it stands, the layer computed from it, playback and undo.
-// Views only read `current()` and ask for changes through `set`; two views therefore never tick twice.
+// The state of a moving kernel as it stands, the layer computed from it, and playback: two views never tick twice.
 import { LayerError, readLayer } from "../js/geometry.js";
 import { forward, tile } from "../js/arithmetic.js";
 import { effectiveKernel } from "../js/kernels.js";
+import { WidgetSession } from "../js/session.js";
 import { isPicture } from "./layout.js";
 import { STATE_DEFAULTS, decodeState, encodeState } from "../js/share.js";
 
 const STATE_NAMES = Object.keys(STATE_DEFAULTS);
 const LOOK_ONLY = new Set(["position", "filter", "fill", "playing", "speed", "level", "reveal", "heatmap", "predict", "guess", "square", "states"]);
-const NOT_UNDONE = new Set(["position", "playing", "guess"]);
 const COARSE_MACS = 12e6; // beyond this many multiply-adds a drag is drawn coarser, and in full on release
 const SHOWN_FILTERS = 16; // a user's own layer may have hundreds: compute the ones on the page
 const PICTURE_TICKS = 400; // a picture has too many cells to visit each
-const SILENCE_MS = 5000;
 
 /** The numbers behind the wire form of a picture or kernel: { shape, values }. */
 export function readArray(wire) {
@@ -38,60 +36,27 @@ function lastAnswer(compute) {
   };
 }
 
-export function openSession(model) {
-  const session = new Session(model);
-  session.start();
-  return session;
-}
-
-class Session {
+export class Session extends WidgetSession {
   constructor(model) {
-    this.model = model;
-    this.listeners = new Set();
+    super(model, STATE_NAMES, ["position", "playing", "guess"]);
     this.version = 0;
-    this.error = this.refusal = "";
+    this.error = "";
     this.dragging = false;
-    this.stale = false;
-    this.undone = [];
     this.imageOf = lastAnswer(readArray);
     this.kernelOf = lastAnswer(readArray);
-  }
-
-  start() {
-    const { model } = this;
     for (const name of STATE_NAMES) {
       if (!LOOK_ONLY.has(name)) model.on(`change:${name}`, () => this.version++);
     }
     model.on("change:filter", () => this.version++);
-    model.on("change", () => {
-      this.refusal = ""; // Python sends the old state first and its refusal after it
-      this.notify();
-    });
     model.on("change:playing", () => this.playing());
     model.on("change:speed", () => this.playing());
-    model.on("msg:custom", (message) => this.told(message));
-    this.initial = this.snapshot();
     this.current();
     this.playing();
   }
 
   stop() {
     clearTimeout(this.timer);
-    clearInterval(this.watch);
-    this.listeners.clear();
-  }
-
-  subscribe(listener) {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
-  notify() {
-    for (const listener of this.listeners) listener();
-  }
-
-  get(name) {
-    return this.model.get(name);
+    super.stop();
   }
 
   /** The state as plain numbers; image and kernel as { shape, values }. */
@@ -141,33 +106,8 @@ class Session {
 
   // ---- changes ---------------------------------------------------------------------------------------------------
 
-  set(changes, { remember = true } = {}) {
-    const names = Object.keys(changes);
-    if (remember && names.some((name) => !NOT_UNDONE.has(name))) this.remember(names.join());
-    for (const name of names) this.model.set(name, changes[name]);
-    this.model.save_changes();
-  }
-
-  /** One undo step for one gesture: a drag of one slider is many changes and one memory. */
-  remember(gesture) {
-    const now = performance.now();
-    if (gesture !== this.gesture || now - this.gestureTime > 800) this.undone.push(this.snapshot());
-    if (this.undone.length > 100) this.undone.shift();
-    [this.gesture, this.gestureTime] = [gesture, now];
-  }
-
-  snapshot() {
-    return Object.fromEntries(STATE_NAMES.map((name) => [name, this.model.get(name)]));
-  }
-
-  undo() {
-    const before = this.undone.pop();
-    this.gesture = null;
-    if (before) this.set({ ...before, position: this.get("position") }, { remember: false });
-  }
-
   reset() {
-    this.set({ ...this.initial, playing: false });
+    this.set({ ...this.initial, playing: false }, { gesture: null });
   }
 
   /** The layer and the look as one short string; the picture itself only when it is a small grid. */
@@ -218,29 +158,6 @@ class Session {
     const position = Math.min(this.get("position") + stride, last);
     this.set(position < last ? { position } : { position, playing: false });
     if (position < last) this.timer = setTimeout(() => this.tick(), 1000 / this.get("speed"));
-  }
-
-  // ---- what the kernel says --------------------------------------------------------------------------------------
-
-  /** Python is alive, or refused what the view sent: the refusal stays until the reader's next change. */
-  told(message) {
-    if (message?.kind === "alive") this.heard();
-    if (message?.kind !== "refused") return;
-    this.refusal = message.message;
-    this.notify();
-  }
-
-  heard() {
-    this.lastBeat = performance.now();
-    if (this.stale) this.markStale(false);
-    this.watch ??= setInterval(() => {
-      if (!this.stale && performance.now() - this.lastBeat > SILENCE_MS) this.markStale(true);
-    }, 500);
-  }
-
-  markStale(stale) {
-    this.stale = stale;
-    this.notify();
   }
 }
 

@@ -88,7 +88,7 @@ class SettingsWidget(ShownWidget):
 
     @traitlets.default("_css")
     def _default_css(self) -> str:
-        return _bundle.text(_HERE / "sliding_kernel.css")
+        return _bundle.style(_HERE / "sliding_kernel.css")
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)

@@ -2,33 +2,43 @@
 // slider is answered within one frame whatever the kernel is doing.
 import { formatCode, parseCode } from "../js/code.js";
 import { buildControls, buildLists } from "./controls.js";
-import { element, listen, setText, textField } from "./dom.js";
+import { element, listen, setText, textField } from "../js/dom.js";
+import { Palette } from "../js/palette.js";
+import { widgetOf } from "../js/session.js";
+import { WidgetView } from "../js/view.js";
 import { describeFocus } from "./focus.js";
 import { listenToKeys } from "./keys.js";
 import { growRoom, isPicture, layoutScene } from "./layout.js";
 import { paintScene } from "./paint.js";
-import { Palette } from "./palette.js";
 import { openCache } from "./pictures.js";
 import { listenToPointer } from "./pointer.js";
 import { buildPredict } from "./predict.js";
 import { formulaText, layerText, outputText, sumText } from "./readout.js";
-import { openSession } from "./session.js";
+import { Session } from "./session.js";
 import { STRIP_HEIGHT, stripBoxes } from "./strip.js";
 
 const GLIDE_MS = 120;
-const STALE = "The Python kernel behind this has stopped. The picture still works here; run the cell again to connect it.";
 
-class View {
+class KernelView extends WidgetView {
   constructor(session, el) {
-    this.session = session;
+    super(session, el, "sliding kernel");
     this.boxes = [];
     this.channel = 0;
     this.cache = openCache();
-    this.notice = { text: "", error: false };
-    this.build(el);
+    this.build();
     this.palette = new Palette(this.root);
-    this.listen();
-    this.redraw();
+    listenToPointer(this);
+    listenToKeys(this);
+    listen(this.root, "fullscreenchange", () => this.staged(document.fullscreenElement === this.root));
+    this.begin();
+  }
+
+  get alone() {
+    return "The picture still works here";
+  }
+
+  get wrong() {
+    return this.session.error || this.session.refusal;
   }
 
   get focus() {
@@ -41,27 +51,19 @@ class View {
 
   // ---- the page --------------------------------------------------------------------------------------------------
 
-  build(el) {
+  build() {
     const { session } = this;
-    this.root = element("div", { class: "cnnviz-sk", tabindex: "0", role: "group", "aria-label": "sliding kernel", "data-lm-suppress-shortcuts": "true" });
     this.canvas = element("canvas", { class: "sk-scene", role: "img" });
-    this.context = this.canvas.getContext("2d");
     this.controls = buildControls(this);
     this.lists = buildLists(session);
     this.predict = buildPredict(this);
     this.sum = element("div", { class: "sk-sum", "aria-live": "polite" });
     this.formula = element("div", { class: "sk-formula" });
     this.status = element("div", { class: "sk-status" });
-    this.message = element("div", { class: "sk-message", role: "alert" });
     this.description = element("div", { class: "sk-description", role: "status" });
     this.root.append(this.buildBar(), element("div", { class: "sk-figure" }, this.canvas), this.sum, element("div", { class: "sk-row sk-facts" }, this.formula, this.status), this.message,
       this.predict.row, this.buildPlayer(), this.controls.main, this.controls.switches, this.buildCode(), this.buildRare(), this.description);
-    el.append(this.root);
     this.root.locate = (...place) => this.locate(...place);
-  }
-
-  button(action, words, title, onclick) {
-    return element("button", { type: "button", "data-action": action, title, "aria-label": title, onclick }, words);
   }
 
   buildBar() {
@@ -91,7 +93,7 @@ class View {
   buildCode() {
     const { session } = this;
     this.code = textField({ class: "sk-code", "data-name": "code", "aria-label": "the layer in PyTorch" }, (text) => this.pasteCode(text));
-    this.copy = this.button("copy", "Copy", "copy the PyTorch line", () => this.copyText(formatCode(session.state()), "code"));
+    this.copy = this.button("copy", "Copy", "copy the PyTorch line", () => this.copyText(formatCode(session.state()), this.code));
     return (this.codeRow = element("div", { class: "sk-row" }, this.code, this.copy));
   }
 
@@ -100,61 +102,28 @@ class View {
     this.shared = textField({ class: "sk-code", "data-name": "state", "aria-label": "this state as a short string" }, (text) => session.open(text.trim()));
     const words = "Paste a state here to open it; Shift+1 to 9 keeps this one under a key, 1 to 9 opens it.";
     this.rare = element("details", { class: "sk-rare" }, element("summary", {}, "More settings, and sharing"), this.controls.rare,
-      element("div", { class: "sk-row" }, this.shared, this.button("share", "Copy", "copy this state as a short string", () => this.copyText(session.share(), "state"))), element("div", { class: "sk-hint" }, words));
+      element("div", { class: "sk-row" }, this.shared, this.button("share", "Copy", "copy this state as a short string", () => this.copyText(session.share(), this.shared))), element("div", { class: "sk-hint" }, words));
     listen(this.rare, "toggle", () => this.redraw());
     return this.rare;
   }
 
   // ---- events ----------------------------------------------------------------------------------------------------
 
-  listen() {
-    const changed = () => {
-      if (!this.notice.keep) this.notice = { text: "", error: false };
-      this.notice.keep = false;
-      this.redraw();
-    };
-    this.unsubscribe = this.session.subscribe(changed);
-    listenToPointer(this);
-    listenToKeys(this);
-    this.root.addEventListener("cnnviz-error", (event) => this.fail(event.detail));
-    listen(this.root, "fullscreenchange", () => this.staged(document.fullscreenElement === this.root));
-    this.resized = new ResizeObserver(() => this.redraw());
-    this.resized.observe(this.root);
-    this.themed = new MutationObserver(() => this.retheme());
-    this.themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
-    this.dark = matchMedia("(prefers-color-scheme: dark)");
-    this.onDark = () => this.retheme();
-    this.dark.addEventListener("change", this.onDark);
-  }
-
   close() {
-    this.closed = true;
-    this.unsubscribe();
-    this.resized.disconnect();
-    this.themed.disconnect();
-    this.dark.removeEventListener("change", this.onDark);
-    cancelAnimationFrame(this.frame);
+    super.close();
     clearTimeout(this.speaking);
   }
 
   retheme() {
     this.palette.refresh();
     this.cache.clear();
-    this.redraw();
+    super.retheme();
   }
 
   pasteCode(text) {
     const changes = parseCode(text);
     this.session.try(changes);
     this.session.set(changes);
-  }
-
-  async copyText(text, field) {
-    const input = field === "code" ? this.code : this.shared;
-    input.value = text;
-    input.select();
-    await navigator.clipboard?.writeText(text).catch(() => {}); // without permission the text is selected: Ctrl+C works
-    this.say(`copied: ${text}`);
   }
 
   reset() {
@@ -181,35 +150,9 @@ class View {
     this.redraw();
   }
 
-  say(text) {
-    this.notice = { text, error: false, keep: true };
-    this.redraw();
-    this.notice.keep = false;
-  }
-
-  fail(error) {
-    this.notice = { text: error?.message ?? String(error), error: true };
-    if (error?.name !== "LayerError") console.warn(error);
-    this.drawMessage();
-  }
-
   // ---- drawing ---------------------------------------------------------------------------------------------------
 
-  redraw() {
-    if (this.frame || this.closed) return;
-    this.frame = requestAnimationFrame(() => {
-      this.frame = 0;
-      try {
-        this.draw();
-      } catch (error) {
-        this.fail(error);
-      }
-    });
-  }
-
-  draw() {
-    const start = performance.now();
-    if (!this.root.isConnected) return; // the resize observer calls again once the page holds it
+  draw(start) {
     if (!this.palette.ink) this.palette.refresh();
     this.result = this.session.current();
     if (!this.session.error) this.state = this.session.state();
@@ -219,9 +162,8 @@ class View {
     this.controls.update(this.result, this.state);
     this.lists.update(this.result, this.state);
     this.predict.update(this.state);
-    const detail = { work: performance.now() - start, coarse: this.result.step > 1 };
-    this.root.dispatchEvent(new CustomEvent("cnnviz-painted", { detail }));
     if (this.glide) this.redraw();
+    return { coarse: this.result.step > 1 };
   }
 
   /** Size and layout for this frame; the canvas is only resized when it must be, so that no frame is blank. */
@@ -236,20 +178,8 @@ class View {
     this.scene = layoutScene({ layer, filter, channel: this.channel, room: this.room, width: this.width, maxHeight, maxCell: stage ? 120 : 46, strip, label: Math.round(1.6 * this.fontSize) });
     this.scene.stripHeight = strip;
     this.boxes = strip ? stripBoxes(this.scene, layer, filters, this.width) : [];
-    this.fitCanvas(this.width, Math.ceil(this.scene.height) + 8);
-  }
-
-  fitCanvas(width, height) {
-    const scale = window.devicePixelRatio || 1;
-    const { canvas } = this;
-    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-      canvas.width = Math.round(width * scale);
-      canvas.height = Math.round(height * scale);
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
-    }
-    this.height = height;
-    this.context.setTransform(scale, 0, 0, scale, 0, 0);
+    this.height = Math.ceil(this.scene.height) + 8;
+    this.context = this.fitCanvas(this.canvas, this.width, this.height);
   }
 
   /** Between two cells the window glides, unless the reader asked for less motion or the pointer leads it. */
@@ -276,8 +206,6 @@ class View {
     this.formula.hidden = state.level < 2;
     setText(this.status, describeFocus(result, this.focus));
     this.root.layerText = layerText(result);
-    this.root.classList.toggle("sk-stale", this.session.stale);
-    this.drawMessage();
     this.drawPlayer();
     if (document.activeElement !== this.code) this.code.value = formatCode(state);
     if (this.rare.open && document.activeElement !== this.shared) this.shared.value = this.session.share();
@@ -285,14 +213,6 @@ class View {
     this.levels.forEach((button, at) => button.setAttribute("aria-pressed", String(at + 1 === state.level)));
     clearTimeout(this.speaking);
     this.speaking = setTimeout(() => this.describe(), 250);
-  }
-
-  drawMessage() {
-    const { error, refusal, stale } = this.session;
-    const wrong = error || refusal;
-    const notice = wrong ? { text: wrong, error: true } : this.notice.text ? this.notice : { text: stale ? STALE : "", error: stale };
-    setText(this.message, notice.text);
-    this.message.classList.toggle("sk-error", notice.error);
   }
 
   drawPlayer() {
@@ -319,16 +239,4 @@ class View {
   }
 }
 
-export default () => {
-  let session;
-  return {
-    initialize({ model }) {
-      session = openSession(model);
-      return () => session.stop();
-    },
-    render({ el }) {
-      const view = new View(session, el);
-      return () => view.close();
-    },
-  };
-};
+export default widgetOf((model) => new Session(model), (session, el) => new KernelView(session, el));
