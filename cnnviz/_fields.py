@@ -66,7 +66,7 @@ def after(func: Any, name: str, args: tuple, field: Field | None, out: torch.Ten
     if name in ("convolution", "_convolution", "cudnn_convolution"):
         return _after_convolution(args, field)
     if name in POOLS:
-        kernel, stride, padding, dilation = _pool_arguments(name, args, axes)
+        kernel, stride, padding, dilation = pool_arguments(name, args, axes)
         span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
         return field.then(span, stride, padding)
     if name in ADAPTIVE:
@@ -76,7 +76,7 @@ def after(func: Any, name: str, args: tuple, field: Field | None, out: torch.Ten
         spatial = list(range(source.dim() - axes, source.dim()))
         return field.then(source.shape[-axes:], (1,) * axes, (0,) * axes) if over == spatial else None
     if name in PADS:
-        return field.then((1,) * axes, (1,) * axes, _last(args[1][::-2][: len(args[1]) // 2], axes))
+        return field.then((1,) * axes, (1,) * axes, last(args[1][::-2][: len(args[1]) // 2], axes))
     if name == "cat":
         axis = args[1] if len(args) > 1 else 0
         return field if axis % source.dim() < source.dim() - axes else None
@@ -92,7 +92,7 @@ def _after_convolution(args: tuple, field: Field) -> Field | None:
     axes = len(field.size)
     if transposed or weight.dim() - 2 != axes:
         return None
-    spread = [_last(values, axes) for values in (stride, padding, dilation)]
+    spread = [last(values, axes) for values in (stride, padding, dilation)]
     span = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spread[2], strict=True)]
     return field.then(span, spread[0], spread[1])
 
@@ -107,16 +107,16 @@ def _after_adaptive(source: torch.Tensor, out: torch.Tensor, field: Field) -> Fi
     return field.then(windows, windows, (0,) * axes)
 
 
-def _pool_arguments(name: str, args: tuple, axes: int) -> list[tuple[int, ...]]:
+def pool_arguments(name: str, args: tuple, axes: int) -> list[tuple[int, ...]]:
     """kernel, stride, padding, dilation of a pool, filled up with torch's defaults."""
     kernel = args[1]
     stride = args[2] if len(args) > 2 and args[2] else kernel
     padding = args[3] if len(args) > 3 else 0
     dilation = args[4] if len(args) > 4 and name.startswith("max") else 1
-    return [_last(values, axes) for values in (kernel, stride, padding, dilation)]
+    return [last(values, axes) for values in (kernel, stride, padding, dilation)]
 
 
-def _last(values: Any, axes: int) -> tuple[int, ...]:
+def last(values: Any, axes: int) -> tuple[int, ...]:
     """The numbers of the last ``axes`` axes; a single number is every axis's, a missing leading one is 0."""
     items = [values] if isinstance(values, int) else list(values)
     if len(items) == 1:

@@ -206,7 +206,7 @@ class Recorder(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         sources = list(_tensors((args, kwargs)))
         try:
-            out = known(func, args) if args else None
+            out = known(func, args) if args and not kwargs else None
             out = func(*args, **kwargs) if out is None else out
         except Exception:
             shapes = " with ".join(str(tuple(t.shape)) for t in sources)
