@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -49,3 +50,9 @@ def _short(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value[:40], ensure_ascii=False)
     return str(value)[:40]
+
+
+def _either(names: Iterable[Any]) -> str:
+    """List what works: "a, b or c"."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} or {last}" if first else last

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnnviz._checks import LARGEST, Pair, _flag, _is_whole, _pair, _short, _signed, _whole
+from cnnviz._checks import LARGEST, Pair, _either, _flag, _is_whole, _pair, _short, _signed, _whole
 
 OPS = ("conv", "convolve", "transposed", "max_pool", "avg_pool")
 POOLS = ("max_pool", "avg_pool")
@@ -299,10 +299,9 @@ def check_groups(groups: Any, in_channels: int, filters: int) -> int:
     groups = _whole("groups", groups, 1, LARGEST)
     common = gcd(in_channels, filters)
     if common % groups:
-        works = [str(g) for g in range(1, common + 1) if common % g == 0][:8]
-        listed = " or ".join([", ".join(works[:-1]), works[-1]] if len(works) > 1 else works)
+        works = [g for g in range(1, common + 1) if common % g == 0][:8]
         text = f"groups {groups} does not divide {in_channels} in_channels and {filters} filters"
-        raise ValueError(f"{text}: use {listed}")
+        raise ValueError(f"{text}: use {_either(works)}")
     return groups
 
 
@@ -319,7 +318,7 @@ def read_layer(state: Mapping[str, Any]) -> Layer:
     get = {**_DEFAULTS, **state}.__getitem__
     op = get("op")
     if op not in OPS:
-        raise ValueError(f"op {_short(op)} is not known: use {', '.join(OPS[:-1])} or {OPS[-1]}")
+        raise ValueError(f"op {_short(op)} is not known: use {_either(OPS)}")
     size = _whole("height", get("height"), 1, 256), _whole("width", get("width"), 1, 256)
     channels = _whole("in_channels", get("in_channels"), 1, 512)
     filters = channels if op in POOLS else _whole("filters", get("filters"), 1, 512)

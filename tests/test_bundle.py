@@ -88,7 +88,8 @@ def test_the_joined_text_is_a_module_that_parses(tmp_path):
 
 
 MODEL = """
-import { StandaloneModel, fragmentChanges } from "%s";
+import { StandaloneModel } from "%s";
+import { openedChanges } from "%s";
 import { STATE_DEFAULTS, encodeState } from "%s";
 const said = [];
 const model = new StandaloneModel({ a: 1, b: 2, pair: [1, 2] });
@@ -117,11 +118,11 @@ model.off("change:a");
 model.set("a", 9);
 equals(["change"], "off for a name");
 const state = { ...STATE_DEFAULTS, image: { shape: [1, 20, 20], values: Array(400).fill(1) }, height: 20, width: 20 };
-const changes = fragmentChanges(state, "#" + encodeState({ ...state, kernel_size: 5 }));
+const changes = openedChanges(state, "#" + encodeState({ ...state, kernel_size: 5 }));
 if ("image" in changes || changes.kernel_size !== 5) throw new Error("a large picture stays");
 let refused = 0;
 for (const wrong of ["k1.x", encodeState({ kernel_size: 40 })]) {
-  try { fragmentChanges(STATE_DEFAULTS, wrong); } catch (error) { refused += error.name === "LayerError"; }
+  try { openedChanges(STATE_DEFAULTS, wrong); } catch (error) { refused += error.name === "LayerError"; }
 }
 if (refused !== 2) throw new Error("wrong fragments are refused");
 """
@@ -130,6 +131,7 @@ if (refused !== 2) throw new Error("wrong fragments are refused");
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_pages_model_tells_changes_as_a_notebooks_model_does(tmp_path):
     script = tmp_path / "model.mjs"
-    script.write_text(MODEL % (STANDALONE.as_uri(), (WIDGETS / "js" / "share.js").as_uri()), encoding="utf-8")
+    modules = STANDALONE, WIDGETS / "sliding_kernel" / "session.js", WIDGETS / "js" / "share.js"
+    script.write_text(MODEL % tuple(path.as_uri() for path in modules), encoding="utf-8")
     done = subprocess.run(["node", script], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

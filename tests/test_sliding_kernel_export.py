@@ -233,7 +233,7 @@ def test_every_small_scene_can_be_animated(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["kernel.mp4", "kernel", "kernel.html.", ".html", 3, None])
 def test_another_ending_is_refused_with_those_that_work(name, tmp_path):
-    with pytest.raises(ValueError, match=r"use (\.html, \.gif, \.png or \.svg|a name such as 'kernel.html')"):
+    with pytest.raises(ValueError, match=r"use (\.html, \.gif, \.png or \.svg|a name such as 'widget.html')"):
         SlidingKernel().save(tmp_path / name if isinstance(name, str) else name)
 
 

@@ -7,23 +7,47 @@ cell that showed it was run again without showing it. At rest it keeps its state
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import anywidget
 import traitlets
 
-from cnnviz.widgets import _heartbeat
+from cnnviz.widgets import _bundle, _heartbeat, _saved
+from cnnviz.widgets._drawing import Drawing, to_base64, to_image, to_svg
+from cnnviz.widgets._errors import IllegalLayer
 
 _shown: WeakKeyDictionary[ShownWidget, dict[str, str]] = WeakKeyDictionary()  # widget -> cell -> the run that showed it
 _watching: Any = None  # the shell whose cells are watched
 
 
 class ShownWidget(anywidget.AnyWidget):
-    """An anywidget that exists in the browser from its first view on, and hears the kernel's heartbeat there."""
+    """An anywidget that exists in the browser from its first view on, and hears the kernel's heartbeat there.
 
+    A widget names its `_folder`, in which view.js and a style sheet of the folder's name lie, and draws itself in
+    `_still`: that picture, with its description as text, is what pages without a script show.
+    """
+
+    _folder: ClassVar[Path]
     _wanted = False
     _own_layout = True
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+
+    @traitlets.default("_esm")
+    def _default_esm(self) -> str:
+        return _bundle.join(self._folder / "view.js")
+
+    @traitlets.default("_css")
+    def _default_css(self) -> str:
+        return _bundle.style(self._folder / f"{self._folder.name}.css")
+
+    def _still(self) -> Drawing:
+        """Draw what is shown, with its words."""
+        raise NotImplementedError
 
     @traitlets.observe("layout")
     def _other_layout(self, _: Any) -> None:
@@ -59,9 +83,75 @@ class ShownWidget(anywidget.AnyWidget):
         self._wanted = False
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
+        """Add a picture and a text to the live view: what GitHub shows and strict nbval compares."""
         bundle = super()._repr_mimebundle_(**kwargs)
         _note(self)
-        return bundle
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        if type(self)._still is ShownWidget._still:  # a widget that adds its own picture, for now
+            return bundle
+        drawing = self._still()
+        still = {"text/plain": drawing.description, "image/svg+xml": to_svg(drawing)}
+        if os.environ.get("CNNVIZ_NOTEBOOK_PNG") == "1":  # for notebooks as committed: an untrusted one shows no SVG
+            still["image/png"] = to_base64(drawing)
+        return {**data, **still}, metadata
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the widget to a file, and return its path.
+
+        Parameters
+        ----------
+        path
+            The ending says what is written: .html, one page with live controls that needs neither kernel nor network;
+            .png or .svg, the picture as it stands.
+
+        Raises
+        ------
+        ValueError
+            For another ending.
+        FileNotFoundError
+            When the folder does not exist.
+        """
+        return _saved.save(path, self._writers())
+
+    def _writers(self) -> dict[str, Callable[[Path], Any]]:
+        return {
+            ".html": lambda target: target.write_text(self._page(), encoding="utf-8"),
+            ".png": lambda target: to_image(self._still()).save(target),
+            ".svg": lambda target: target.write_text(to_svg(self._still()), encoding="utf-8"),
+        }
+
+    def _page(self) -> str:
+        return _saved.page(self._still(), self._css, self._page_state(), self._folder / "view.js")
+
+    def _page_state(self) -> dict[str, Any]:
+        """Return the traits of the view as they travel."""
+        not_ours = {"_esm", "_css", "_anywidget_id", *anywidget.AnyWidget.class_trait_names()}
+        return self.get_state([name for name in self.keys if name not in not_ours])
+
+    # ---- what the view says ----------------------------------------------------------------------------------------
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the view changed; refuse it as a whole, and say so there, when it cannot be.
+
+        An error in somebody's observer would show nowhere in a notebook: the change stands, and the view tells it.
+        """
+        try:
+            self._receive(sync_data)
+        except IllegalLayer as refusal:  # a jslink can bypass the sliders' bounds
+            self.send_state([name for name in sync_data if name in self.keys])
+            self.refuse(refusal)
+        except Exception as error:
+            self.refuse(f"a callback failed, {type(error).__name__}: {error}")
+            raise
+
+    def _receive(self, sync_data: dict[str, Any]) -> None:
+        super().set_state(sync_data)
+
+    def refuse(self, why: Any) -> None:
+        """Say in the view why what it sent was not taken; this stays until the reader's next change."""
+        self.send({"kind": "refused", "message": str(why)})
 
 
 def _note(widget: ShownWidget) -> None:

@@ -100,9 +100,12 @@ export class WidgetSession {
   }
 }
 
-/** anywidget's two halves: one session a widget, a view for each place that shows it. A view has `close()`. */
-export function widgetOf(openSession, openView) {
-  return () => {
+/**
+ * anywidget's two halves: one session a widget, a view for each place that shows it. A view has `close()`.
+ * `opened(state, text)`, for saved pages: the changes that a text behind the address's # stands for.
+ */
+export function widgetOf(openSession, openView, opened = null) {
+  const widget = () => {
     let session;
     return {
       initialize({ model }) {
@@ -115,4 +118,5 @@ export function widgetOf(openSession, openView) {
       },
     };
   };
+  return Object.assign(widget, { opened });
 }

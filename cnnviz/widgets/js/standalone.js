@@ -1,13 +1,12 @@
-// What an exported page has in place of a notebook: a model with the state written in the page, and the address that may
-// hold another one behind its #.
-import { LayerError, readLayer } from "./geometry.js";
-import { STATE_DEFAULTS, decodeState } from "./share.js";
+// What a saved page has in place of a notebook: a model with the state written in the page, and the address that may hold
+// another one behind its #.
 
 /** The part of a notebook's model that views use; as there, `change:name` is heard before `change`. */
 export class StandaloneModel {
   constructor(state) {
     this.state = state;
     this.listeners = new Map();
+    this.alone = true; // no Python listens
   }
 
   get(name) {
@@ -54,31 +53,22 @@ function sameJson(one, other) {
   return one === other || JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** What a share string behind the # changes; a picture or kernel too large to travel stays the page's own. */
-export function fragmentChanges(state, fragment) {
-  const changes = { ...STATE_DEFAULTS, ...decodeState(fragment), playing: false };
-  for (const name of ["image", "kernel"]) if (changes[name] === null) delete changes[name];
-  delete changes.states;
-  readLayer({ ...state, ...changes });
-  return changes;
-}
-
-/** Shows a widget in an element of the page, as anywidget does in a notebook. */
+/** Shows a widget in an element of the page, as anywidget does in a notebook; `widget.opened` reads what stands behind the #. */
 export async function openPage(widget, state, el) {
   const model = new StandaloneModel(state);
   const follow = () => {
     try {
-      if (location.hash.length > 1) model.set(fragmentChanges(model.state, decodeURIComponent(location.hash)));
+      if (widget.opened && location.hash.length > 1) model.set(widget.opened(model.state, decodeURIComponent(location.hash)));
     } catch (error) {
-      if (!(error instanceof LayerError || error instanceof URIError)) throw error;
+      if (error.name !== "LayerError" && !(error instanceof URIError)) throw error;
       el.querySelector(".cnnviz-sk")?.dispatchEvent(new CustomEvent("cnnviz-error", { detail: error }));
     }
   };
-  const parts = typeof widget === "function" ? await widget() : widget;
+  const parts = widget();
   follow();
-  await parts.initialize?.({ model });
+  parts.initialize({ model });
   el.replaceChildren();
-  await parts.render({ model, el });
+  parts.render({ model, el });
   follow(); // once more: now a wrong address can be told to the reader
   addEventListener("hashchange", follow);
 }

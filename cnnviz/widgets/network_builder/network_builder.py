@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +11,15 @@ import traitlets
 
 from cnnviz._checks import _is_whole, _short
 from cnnviz.cost import Cost, CostRow, CostTable
-from cnnviz.widgets import _bundle
+from cnnviz.widgets._drawing import Drawing
+from cnnviz.widgets._errors import IllegalLayer, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.network_builder import picture, stack
 from cnnviz.widgets.network_builder.code import format_code, parse_code
 from cnnviz.widgets.network_builder.forms import FORMS
-from cnnviz.widgets.sliding_kernel.drawing import to_base64, to_svg
-from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 
 if TYPE_CHECKING:
     from torch import nn
-
-_HERE = Path(__file__).parent
 
 
 class _Checked(traitlets.TraitType):
@@ -35,7 +31,7 @@ class _Checked(traitlets.TraitType):
         self.tag(sync=True, to_json=lambda value, _: plain(value))
 
     def validate(self, obj: traitlets.HasTraits, value: Any) -> Any:
-        return _refused(self.read, value)
+        return refused(self.read, value)
 
 
 class NetworkBuilder(ShownWidget):
@@ -68,20 +64,11 @@ class NetworkBuilder(ShownWidget):
     (6, 14, 14)
     """
 
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
+    _folder = Path(__file__).parent
     _known = traitlets.Dict().tag(sync=True)  # kinds with their settings, forms to start from
     layers = _Checked(stack.read_stack, [], lambda layers: [dict(layer) for layer in layers])
     input_size = _Checked(stack.read_size, (1, 32, 32), list)
     selected = traitlets.Int(0).tag(sync=True)
-
-    @traitlets.default("_esm")
-    def _default_esm(self) -> str:
-        return _bundle.join(_HERE / "view.js")
-
-    @traitlets.default("_css")
-    def _default_css(self) -> str:
-        return _bundle.style(_HERE / "network_builder.css")
 
     @traitlets.default("_known")
     def _default_known(self) -> dict[str, Any]:
@@ -92,13 +79,13 @@ class NetworkBuilder(ShownWidget):
         unknown = look.keys() - {"selected"} - set(anywidget.AnyWidget.class_trait_names())
         if unknown:
             raise TypeError(f"NetworkBuilder has no argument {_short(min(unknown))}: use layers, input_size, selected")
-        size = _refused(stack.read_size, (1, 32, 32) if input_size is None else input_size)
+        size = refused(stack.read_size, (1, 32, 32) if input_size is None else input_size)
         if layers is None or (isinstance(layers, str) and "(" not in layers):
-            form = _refused(_plain_form, "LeNet-5" if layers is None else layers)
+            form = refused(_plain_form, "LeNet-5" if layers is None else layers)
             layers = form["layers"]
             size = size if input_size is not None else tuple(form["input_size"])
         elif isinstance(layers, str):
-            layers, size = _refused(lambda text: parse_code(text, size), layers)
+            layers, size = refused(lambda text: parse_code(text, size), layers)
         super().__init__(layers=layers, input_size=size, **look)
         self._opened_on = self.layers, self.input_size
         self.on_msg(self._told)
@@ -136,7 +123,7 @@ class NetworkBuilder(ShownWidget):
 
     @code.setter
     def code(self, text: str) -> None:
-        layers, size = _refused(lambda text: parse_code(text, self.input_size), text)
+        layers, size = refused(lambda text: parse_code(text, self.input_size), text)
         self._take(layers, size)
 
     @property
@@ -206,33 +193,13 @@ class NetworkBuilder(ShownWidget):
             try:
                 self.code = content.get("text")
             except IllegalLayer as refusal:
-                self.send({"kind": "refused", "message": str(refusal)})
-
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the view changed, or refuse it as a whole and say so there."""
-        try:
-            super().set_state(sync_data)
-        except IllegalLayer as refusal:
-            self.send_state([name for name in sync_data if name in ("layers", "input_size")])
-            self.send({"kind": "refused", "message": str(refusal)})
-        except Exception as error:  # in somebody's observer, where it would show nowhere
-            self.send({"kind": "refused", "message": f"a callback failed, {type(error).__name__}: {error}"})
-            raise
+                self.refuse(refusal)
 
     def __repr__(self) -> str:
         return f"NetworkBuilder, input {stack.by(self.input_size)}\n{self.table.text()}\n{self.code}"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
-        """Add a picture and a text to the live view: what GitHub shows and strict nbval compares."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
-        drawing = picture.draw(self._bill, self.input_size, repr(self))
-        still = {"text/plain": drawing.description, "image/svg+xml": to_svg(drawing)}
-        if os.environ.get("CNNVIZ_NOTEBOOK_PNG") == "1":  # for notebooks as committed: an untrusted one shows no SVG
-            still["image/png"] = to_base64(drawing)
-        return {**data, **still}, metadata
+    def _still(self) -> Drawing:
+        return picture.draw(self._bill, self.input_size, repr(self))
 
 
 def _listed(rule: Any) -> Any:
@@ -259,11 +226,3 @@ def _module(nn: Any, layer: Mapping[str, Any], shape: stack.Shape) -> nn.Module:
             return nn.AdaptiveAvgPool2d(1)
     classes = {"max_pool": nn.MaxPool2d, "avg_pool": nn.AvgPool2d, "relu": nn.ReLU, "dropout": nn.Dropout}
     return {**classes, "flatten": nn.Flatten}[layer["kind"]](**settings)
-
-
-def _refused(read: Callable[[Any], Any], value: Any) -> Any:
-    """Read `value`, with a refusal of the widgets' own kind."""
-    try:
-        return read(value)
-    except ValueError as refusal:
-        raise IllegalLayer(str(refusal)) from None

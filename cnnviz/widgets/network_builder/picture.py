@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from cnnviz.widgets._drawing import Drawing, Words
 from cnnviz.widgets.network_builder.stack import Bill, by
-from cnnviz.widgets.sliding_kernel.drawing import Drawing, Words
 
 INK, FAINT, ERROR = "#1a1a1a", "#5c5c5c", "#a3121d"
 RULE, ROW, TOP, BAR = "#b9bdc4", 26, 62, 130

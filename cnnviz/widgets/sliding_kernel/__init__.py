@@ -1,6 +1,6 @@
 """The moving kernel."""
 
-from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
+from cnnviz.widgets._errors import IllegalLayer
 from cnnviz.widgets.sliding_kernel.sliding_kernel import SlidingKernel
 
 __all__ = ["IllegalLayer", "SlidingKernel"]

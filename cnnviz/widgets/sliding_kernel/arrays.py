@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cnnviz import images
-from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
+from cnnviz.widgets._errors import IllegalLayer
 
 MAX_SIDE = 256  # pixels: the view recomputes the whole picture for every step of a slider
 MAX_CHANNELS = 512

@@ -1,10 +1,5 @@
-"""The one error of the moving kernel."""
+"""Moved to widgets/_errors.py; this name goes once nobody uses it."""
 
-from traitlets import TraitError
+from cnnviz.widgets._errors import IllegalLayer
 
-
-class IllegalLayer(ValueError, TraitError):
-    """A setting that no layer can have, or settings that do not go together; the widget keeps its last good state.
-
-    A `ValueError` for those who set it, and a `TraitError` so that traitlets undoes what else was set with it.
-    """
+__all__ = ["IllegalLayer"]

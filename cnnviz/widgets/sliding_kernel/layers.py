@@ -6,8 +6,8 @@ from typing import Any
 
 from cnnviz._checks import _short
 from cnnviz.geometry import POOLS, Window
+from cnnviz.widgets._errors import IllegalLayer
 from cnnviz.widgets.sliding_kernel import arrays
-from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 
 _OPS = {"Conv2d": "conv", "ConvTranspose2d": "transposed", "MaxPool2d": "max_pool", "AvgPool2d": "avg_pool"}
 _KNOWN = "use an nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d or nn.AvgPool2d"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.widgets._drawing import Drawing, Words
 from cnnviz.widgets.sliding_kernel import shades
 from cnnviz.widgets.sliding_kernel.code import format_code
-from cnnviz.widgets.sliding_kernel.drawing import Drawing, Words
 from cnnviz.widgets.sliding_kernel.scene import Axis, Scene
 
 INK, FAINT, GRID, HATCH = "#1a1a1a", "#5c5c5c", "#b9bdc4", "#c4c8cf"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz._checks import _short
-from cnnviz.widgets.sliding_kernel.settings import alternatives
+from cnnviz._checks import _either, _short
 
 
 def _layer(size: int, kernel_size: int, **settings: Any) -> dict[str, Any]:
@@ -59,5 +58,5 @@ def settings_of(name: str) -> dict[str, Any]:
     {'height': 5, 'width': 5, 'kernel_size': 3, 'stride': 2, 'padding': 1}
     """
     if not isinstance(name, str) or name not in _PRESETS:
-        raise ValueError(f"preset {_short(name)} is not known: use {alternatives(_PRESETS)}")
+        raise ValueError(f"preset {_short(name)} is not known: use {_either(_PRESETS)}")
     return {"stride": 1, **_PRESETS[name]} if "stride" not in _PRESETS[name] else dict(_PRESETS[name])

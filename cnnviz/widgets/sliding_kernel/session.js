@@ -132,13 +132,9 @@ export class Session extends WidgetSession {
     }
   }
 
-  /** Takes a shared string whole or not at all. What it leaves out goes back to the default. */
+  /** Takes a shared string whole or not at all. */
   open(text) {
-    const changes = { ...STATE_DEFAULTS, ...decodeState(text), playing: false };
-    for (const name of ["image", "kernel"]) if (changes[name] === null) delete changes[name]; // too large to share: keep ours
-    delete changes.states;
-    this.try(changes);
-    this.set(changes);
+    this.set(openedChanges(this.state(), text));
   }
 
   // ---- playback --------------------------------------------------------------------------------------------------
@@ -171,4 +167,13 @@ function coarseStep(layer, filters) {
   const taps = layer.kernelHeight * layer.kernelWidth * (layer.inChannels / layer.groups);
   const macs = filters * layer.outHeight * layer.outWidth * taps;
   return macs > COARSE_MACS ? Math.ceil(Math.sqrt(macs / COARSE_MACS)) : 1;
+}
+
+/** What a share string changes: what it leaves out goes back to the default, a picture too large to travel stays ours. */
+export function openedChanges(state, text) {
+  const changes = { ...STATE_DEFAULTS, ...decodeState(text), playing: false };
+  for (const name of ["image", "kernel"]) if (changes[name] === null) delete changes[name];
+  delete changes.states;
+  readLayer({ ...state, ...changes });
+  return changes;
 }

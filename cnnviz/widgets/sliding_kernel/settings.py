@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from cnnviz import images, kernels
-from cnnviz._checks import _flag, _pair, _short, _whole
+from cnnviz._checks import _either, _flag, _pair, _short, _whole
 from cnnviz.geometry import POOLS, Layer, read_layer
+from cnnviz.widgets._errors import IllegalLayer
 from cnnviz.widgets.sliding_kernel import arrays
-from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 
 State = dict[str, Any]
 
@@ -107,7 +107,7 @@ def changed(state: Mapping[str, Any], changes: Mapping[str, Any]) -> State:
     """
     unknown = [name for name in changes if name not in DEFAULTS]
     if unknown:
-        raise TypeError(f"SlidingKernel has no setting {unknown[0]!r}: use {alternatives(DEFAULTS)}")
+        raise TypeError(f"SlidingKernel has no setting {unknown[0]!r}: use {_either(DEFAULTS)}")
     given = {name: read(name, value) for name, value in _spelled_out(changes).items()}
     new = {**state, **given}
     new |= {name: value for name, value in _brought(given, new).items() if name not in given}
@@ -181,16 +181,6 @@ def _fitting_kernel(kernel: np.ndarray, new: Mapping[str, Any]) -> np.ndarray:
     return kernel
 
 
-def alternatives(names: Iterable[str]) -> str:
-    """List names for a message: "a, b or c".
-
-    >>> alternatives(["a", "b", "c"])
-    'a, b or c'
-    """
-    *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
-
-
 def squeezed(pair: Any) -> Any:
     """Turn a pair of equal numbers into the number."""
     return pair[0] if isinstance(pair, tuple | list) and len(pair) == 2 and pair[0] == pair[1] else pair
@@ -213,9 +203,7 @@ def _read_choice(*choices: str) -> Callable[[str, Any], str]:
     def read_choice(name: str, value: Any) -> str:
         if isinstance(value, str) and value in choices:
             return value
-        raise IllegalLayer(
-            f"{name} {_short(value)} is not known: use {alternatives(c or chr(34) * 2 for c in choices)}"
-        )
+        raise IllegalLayer(f"{name} {_short(value)} is not known: use {_either(c or chr(34) * 2 for c in choices)}")
 
     return read_choice
 

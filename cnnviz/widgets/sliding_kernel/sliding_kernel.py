@@ -11,10 +11,11 @@ import anywidget
 import numpy as np
 
 from cnnviz import trace
-from cnnviz.widgets.sliding_kernel import arrays, export, layers, picture, presets, scene, settings, share
+from cnnviz._checks import _either
+from cnnviz.widgets._drawing import Drawing
+from cnnviz.widgets._errors import IllegalLayer, refused
+from cnnviz.widgets.sliding_kernel import animation, arrays, layers, picture, presets, scene, settings, share
 from cnnviz.widgets.sliding_kernel.code import format_code, parse_code
-from cnnviz.widgets.sliding_kernel.drawing import to_base64, to_svg
-from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
 from cnnviz.widgets.sliding_kernel.traits import SettingsWidget
 
 _MAY_BE_LEFT_OUT = ("image", "kernel", "kernel_size", "in_channels", "filters", "height", "width", "level")
@@ -115,17 +116,8 @@ class SlidingKernel(SettingsWidget):
     def __repr__(self) -> str:
         return scene.scene_of(self._now()).plain_text()
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict, dict] | None:
-        """Add a picture and a text to the live view: what GitHub shows and strict nbval compares."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
-        drawing = picture.draw(scene.scene_of(self._now()))
-        still = {"text/plain": drawing.description, "image/svg+xml": to_svg(drawing)}
-        if os.environ.get("CNNVIZ_NOTEBOOK_PNG") == "1":  # for notebooks as committed: an untrusted one shows no SVG
-            still["image/png"] = to_base64(drawing)
-        return {**data, **still}, metadata
+    def _still(self) -> Drawing:
+        return picture.draw(scene.scene_of(self._now()))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the widget to a file, and return its path.
@@ -144,7 +136,14 @@ class SlidingKernel(SettingsWidget):
         FileNotFoundError
             When the folder does not exist.
         """
-        return export.save(scene.scene_of(self._now()), path)
+        return super().save(path)
+
+    def _writers(self) -> dict[str, Callable[[Path], Any]]:
+        html, *others = super()._writers().items()
+        return dict([html, (".gif", lambda target: animation.write(scene.scene_of(self._now()), target)), *others])
+
+    def _page_state(self) -> dict[str, Any]:
+        return {**super()._page_state(), "playing": False}
 
     @property
     def code(self) -> str:
@@ -153,7 +152,7 @@ class SlidingKernel(SettingsWidget):
 
     @code.setter
     def code(self, line: str) -> None:
-        self.set(**_refused(parse_code, line))
+        self.set(**refused(parse_code, line))
 
     @property
     def state(self) -> str:
@@ -162,7 +161,7 @@ class SlidingKernel(SettingsWidget):
 
     @state.setter
     def state(self, text: str) -> None:
-        opened = _refused(share.decode_state, text)
+        opened = refused(share.decode_state, text)
         kept = {"playing", "states", *(name for name, value in opened.items() if value is None)}
         fresh = {**settings.DEFAULTS, **opened}
         read = {name: settings.read(name, value) for name, value in fresh.items() if name not in kept}
@@ -192,10 +191,10 @@ class SlidingKernel(SettingsWidget):
         elif state in presets.names():
             text = share.encode_state(settings.opening(presets.settings_of(state)))
         elif isinstance(state, str) and state.startswith(share.MARK):
-            _refused(share.decode_state, state)
+            refused(share.decode_state, state)
             text = state
         else:
-            works = f"use a text that begins with {share.MARK}, or {settings.alternatives(presets.names())}"
+            works = f"use a text that begins with {share.MARK}, or {_either(presets.names())}"
             raise IllegalLayer(f"{arrays.shortened(state)} is neither a share string nor a preset: {works}")
         self.states = {**self.states, str(key): text}
 
@@ -227,20 +226,12 @@ class SlidingKernel(SettingsWidget):
         >>> SlidingKernel.preset("full_padding_no_strides").output.shape
         (1, 7, 7)
         """
-        return cls(**{**_refused(presets.settings_of, name), **look})
+        return cls(**{**refused(presets.settings_of, name), **look})
 
     @staticmethod
     def presets() -> tuple[str, ...]:
         """Names for `preset`: the fifteen animations of Dumoulin and Visin's guide, and four with numbers."""
         return presets.names()
-
-
-def _refused(read: Callable[[Any], Any], value: Any) -> Any:
-    """Read `value`, with a refusal of the widget's own kind."""
-    try:
-        return read(value)
-    except ValueError as refusal:
-        raise IllegalLayer(str(refusal)) from None
 
 
 _WIDGETS_OWN = frozenset(anywidget.AnyWidget.class_trait_names())

@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from cnnviz.widgets import _bundle
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.sliding_kernel import arrays, settings
-from cnnviz.widgets.sliding_kernel.errors import IllegalLayer
-
-_HERE = Path(__file__).parent
 
 
 class Setting(traitlets.TraitType):
@@ -46,8 +42,7 @@ class SettingsWidget(ShownWidget):
     """An anywidget whose settings are traits; whichever way they change, the result is a legal layer."""
 
     _open = False  # not yet: what the constructor sets was checked as a whole
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = traitlets.Unicode().tag(sync=True)
+    _folder = Path(__file__).parent
 
     op = Setting("op")
     image = ArraySetting("image")
@@ -81,14 +76,6 @@ class SettingsWidget(ShownWidget):
     guess = Setting("guess")
     square = Setting("square")
     states = Setting("states")
-
-    @traitlets.default("_esm")
-    def _default_esm(self) -> str:
-        return _bundle.join(_HERE / "view.js")
-
-    @traitlets.default("_css")
-    def _default_css(self) -> str:
-        return _bundle.style(_HERE / "sliding_kernel.css")
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -133,17 +120,6 @@ class SettingsWidget(ShownWidget):
             settings.layer_of({**self._now(), proposal["trait"].name: proposal["value"]})
         return proposal["value"]
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Take what the view changed; refuse it as a whole, and say so there, when it is no layer.
-
-        An error in somebody's observer would show nowhere in a notebook: the change stands, and the view tells it.
-        """
-        try:
-            super().set_state(sync_data)
-            self._take(settings.settled(self._now()))
-        except IllegalLayer as refusal:  # a jslink can bypass the sliders' bounds
-            self.send_state([name for name in sync_data if name in settings.DEFAULTS])
-            self.send({"kind": "refused", "message": str(refusal)})
-        except Exception as error:
-            self.send({"kind": "refused", "message": f"a callback failed, {type(error).__name__}: {error}"})
-            raise
+    def _receive(self, sync_data: dict[str, Any]) -> None:
+        super()._receive(sync_data)
+        self._take(settings.settled(self._now()))

@@ -14,7 +14,7 @@ import { openCache } from "./pictures.js";
 import { listenToPointer } from "./pointer.js";
 import { buildPredict } from "./predict.js";
 import { formulaText, layerText, outputText, sumText } from "./readout.js";
-import { Session } from "./session.js";
+import { Session, openedChanges } from "./session.js";
 import { STRIP_HEIGHT, stripBoxes } from "./strip.js";
 
 const GLIDE_MS = 120;
@@ -239,4 +239,4 @@ class KernelView extends WidgetView {
   }
 }
 
-export default widgetOf((model) => new Session(model), (session, el) => new KernelView(session, el));
+export default widgetOf((model) => new Session(model), (session, el) => new KernelView(session, el), openedChanges);
