@@ -1,0 +1,41 @@
+// The time machine's pictures: the first layer's filters and one picture's feature maps, as they were at an epoch.
+const GAP = 4, WORDS_HEIGHT = 22, LARGEST = 64;
+
+/** `scale`: the largest weight of all epochs, so that a filter that grows is seen to grow. */
+export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, scale, run) {
+  const { palette } = view;
+  const width = Math.floor(view.root.clientWidth - 26);
+  const side = Math.min(LARGEST, Math.floor((width + GAP) / Math.max(filters.shape[0], maps.shape[0])) - GAP);
+  const row = WORDS_HEIGHT + side + GAP;
+  const context = view.fitCanvas(canvas, width, 2 * row);
+  context.clearRect(0, 0, width, 2 * row);
+  context.imageSmoothingEnabled = false;
+  context.font = `14px ${palette.font}`;
+  context.textBaseline = "middle";
+  const rows = [[`filters of the first layer, epoch ${epoch}${run}`, filters, (byte) => Math.round(128 + ((byte - 128) * own) / scale)], ["their maps of one picture of the test set", maps, (byte) => byte]];
+  rows.forEach(([words, { shape, pixels }, shade], at) => {
+    context.fillStyle = palette.ink;
+    context.fillText(words, 0, at * row + WORDS_HEIGHT / 2);
+    const [count, high, wide, channels = 1] = shape;
+    for (let i = 0; i < count; i++) {
+      const size = high * wide * channels;
+      const tile = tileOf(pixels.subarray(i * size, (i + 1) * size), high, wide, channels, shade, at ? palette.photo.pixels : palette.signed.pixels);
+      context.drawImage(tile, i * (side + GAP), at * row + WORDS_HEIGHT, side, side);
+    }
+  });
+  const description = `filters and feature maps at epoch ${epoch}`;
+  if (canvas.getAttribute("aria-label") !== description) canvas.setAttribute("aria-label", description);
+}
+
+function tileOf(bytes, high, wide, channels, shade, colours) {
+  const tile = document.createElement("canvas");
+  [tile.width, tile.height] = [wide, high];
+  const image = new ImageData(wide, high);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < pixels.length; i++) {
+    if (channels === 3) pixels[i] = (255 << 24) | (shade(bytes[3 * i + 2]) << 16) | (shade(bytes[3 * i + 1]) << 8) | shade(bytes[3 * i]);
+    else pixels[i] = colours[shade(bytes[i])];
+  }
+  tile.getContext("2d").putImageData(image, 0, 0);
+  return tile;
+}
