@@ -1,0 +1,50 @@
+"""Optimisers by the names of the lectures, and how the learning rate moves during a run. Private."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from torch import nn, optim
+
+OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "sgd": optim.SGD,
+    "momentum": partial(optim.SGD, momentum=0.9),
+    "nesterov": partial(optim.SGD, momentum=0.9, nesterov=True),
+    "adagrad": optim.Adagrad,
+    "rmsprop": optim.RMSprop,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "lbfgs": partial(optim.LBFGS, max_iter=10, line_search_fn="strong_wolfe"),  # plain L-BFGS runs off to NaN
+}
+
+
+def make_optimiser(name: str, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> optim.Optimizer:
+    """Return torch's optimiser of that name; L-BFGS alone knows no weight decay."""
+    further = {} if name == "lbfgs" else {"weight_decay": weight_decay}
+    return OPTIMISERS[name](parameters, lr=lr, **further)
+
+
+def _step(done: float) -> float:
+    return 0.1 ** ((done >= 1 / 2) + (done >= 3 / 4))  # ResNet on CIFAR-10: at 32k and 48k of 64k steps
+
+
+def _cosine(done: float) -> float:
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def _one_cycle(done: float) -> float:
+    """Up from a 25th for 30 % of the way, then down to almost nothing (Smith and Topin, arXiv 1708.07120)."""
+    if done < 0.3:
+        return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * done / 0.3)) / 2
+    return max(1e-4, _cosine((done - 0.3) / 0.7))
+
+
+# share of the planned steps done -> share of the peak rate
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "step": _step,
+    "cosine": _cosine,
+    "one-cycle": _one_cycle,
+}

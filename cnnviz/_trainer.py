@@ -1,0 +1,336 @@
+"""The loop behind `fit`: step after step in a thread, written to a History. It knows no plot and no widget. Private."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from cnnviz._optimisers import SCHEDULES, make_optimiser
+from cnnviz._randomness import OwnRandomness
+from cnnviz.data import Data
+from cnnviz.history import History, Record, Step
+
+AUXILIARY = 0.3  # weight of an auxiliary head's loss: Going Deeper with Convolutions, section 5
+KEPT_AVERAGE = 0.995  # share of the old average kept at each step
+TOO_HIGH = 1e3  # a loss so many times that of guessing is not coming back
+EVALUATED_AT_ONCE = 500
+
+
+class Diverged(ArithmeticError):
+    """The loss or a gradient is not a number, infinite, or beyond recovery."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `fit` was given."""
+
+    batch_size: int
+    seed: int
+    optimizer: str
+    schedule: str
+    weight_decay: float
+    clip: float | None
+    label_smoothing: float
+    augment: Sequence[Callable[[Tensor, torch.Generator], Tensor]]
+    average: bool
+    snapshots: str | None  # the layer's name
+    precision: str | None
+
+
+@dataclass
+class Control:
+    """What other threads ask of the loop; it looks between two steps."""
+
+    stop: bool = False
+    paused: bool = False
+    thread: int | None = None
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    idle: threading.Event = field(default_factory=threading.Event)
+
+    def set(self, **wishes: bool) -> None:
+        """Ask to stop or to pause; takes effect before the next step."""
+        with self.changed:
+            self.__dict__.update(wishes)
+            self.changed.notify_all()
+
+    def begin(self) -> None:
+        """Forget what was asked of the last thread: a new one starts."""
+        self.stop = self.paused = False
+        self.idle.clear()
+
+    def end(self, timeout: float | None = None) -> None:
+        """Stop, and wait for the step that is being made."""
+        self.set(stop=True)
+        if threading.get_ident() != self.thread:
+            self.idle.wait(timeout)
+
+    def may_go_on(self) -> bool:
+        """Wait while paused; False when asked to stop."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.stop or not self.paused)
+            return not self.stop
+
+
+class Trainer:
+    """A network, its data and its optimiser, between two steps unless its thread is inside `train`."""
+
+    def __init__(self, model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> None:
+        self.settings, self.device, self.peak = settings, device, lr
+        self.history, self.control = History(), Control()
+        self.rank, self.world = (distributed.get_rank(), distributed.get_world_size()) if _together() else (0, 1)
+        self.model, self.data = model, data
+        if device.type == "cuda":
+            self.model.to(memory_format=torch.channels_last)
+        self.network = _wrapped(model, device)
+        self.average = _averaged(model) if settings.average else None
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.renew()
+        self.layers = {name: layer.weight for name, layer in model.named_modules() if _has_matrix(layer)}
+        self.order = torch.Generator().manual_seed(settings.seed)  # the same in every process
+        self.randomness = OwnRandomness(settings.seed + 1 + self.rank)
+        self.tosses = True  # whether the network draws numbers in its forward pass; known after its first one
+        self.sums = [0.0, 0.0, 0.0]  # of this epoch: loss, right answers, pictures
+        self.step, self.steps, self.seconds = 0, 0, 0.0
+        self.places = torch.empty(0, dtype=torch.long)
+        self.good = [tensor.detach().clone() for tensor in self._state()]
+        self.threads = torch.get_num_threads()
+        halved = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        self.bf16 = settings.precision == "bfloat16" or (settings.precision is None and halved)
+        self.error: BaseException | None = None
+
+    @property
+    def mine(self) -> int:
+        """Training pictures an epoch in this process."""
+        return len(self.data.train_x) // self.world
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """A last batch of a single picture is left out: batch norm finds no variance in it."""
+        whole, rest = divmod(self.mine, self.settings.batch_size)
+        return max(1, whole + (rest > 1))
+
+    def train(self) -> None:
+        """Step until all is done that was planned, or a stop is asked for."""
+        torch.set_num_threads(self.threads)  # otherwise a new thread takes all cores, whatever the notebook had set
+        if not self.step:
+            self._snapshot(epoch=0)
+        while self.step < self.steps and self._may_go_on():
+            started = time.perf_counter()
+            self._one_step(started)
+            if self.step % self.steps_per_epoch == 0:
+                self._end_epoch(started)
+            self.seconds += time.perf_counter() - started
+
+    def renew(self) -> None:
+        """Begin with an optimiser that remembers nothing."""
+        settings = self.settings
+        self.optimiser = make_optimiser(settings.optimizer, self.parameters, self.peak, settings.weight_decay)
+
+    def release(self) -> None:
+        """Give back the memory of gradients and of the optimiser."""
+        self.renew()
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def where(self) -> str:
+        """The GPU's name, for the last sentence; nothing on a CPU."""
+        return f", trained on {torch.cuda.get_device_name(self.device)}" if self.device.type == "cuda" else ""
+
+    def _one_step(self, started: float) -> None:
+        x, y = self._next_batch()
+        rate = self.peak * SCHEDULES[self.settings.schedule](self.step / self.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        if not self.model.training:
+            self.model.train()
+        loss, correct = self._gradient(x, y)
+        reached = [p for p in self.parameters if p.grad is not None]
+        gradients = [p.grad for p in reached]
+        figures = [loss.detach().float(), correct.float(), *torch._foreach_norm(gradients)]
+        loss, correct, *norms = self._shared(torch.stack(figures)).tolist()  # the only wait for a GPU in a step
+        self._check(x, rate, loss, norms)
+        self._clip(gradients, math.hypot(*norms))
+        self._update(x, y)
+        self.step += 1
+        self.sums = [total + new for total, new in zip(self.sums, (loss * len(y), correct, len(y)), strict=True)]
+        norm_of = dict(zip(reached, norms, strict=True))
+        taken = time.perf_counter() - started
+        pace = len(y) * self.world / taken
+        row = Step(self.step, self.epoch, loss, correct / len(y), rate, self.seconds + taken, pace)
+        self.history.add_step(row, {name: norm_of.get(weight, 0.0) for name, weight in self.layers.items()})
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the last step belongs to, from 1."""
+        return max(0, self.step - 1) // self.steps_per_epoch + 1
+
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        number = self.step % self.steps_per_epoch
+        if number == 0:
+            order = torch.randperm(len(self.data.train_x), generator=self.order)[: self.mine * self.world]
+            self.places = order[self.rank :: self.world].to(self.device)
+        chosen = self.places[number * self.settings.batch_size :][: self.settings.batch_size]
+        x, y = self.data.train_x[chosen], self.data.train_y[chosen]
+        for change in self.settings.augment:
+            x = change(x, self.randomness.on(self.device))
+        return x.contiguous(memory_format=torch.channels_last) if self.device.type == "cuda" else x, y
+
+    def _gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of a batch and how many it got right; its gradient is left in the parameters."""
+        for parameter in self.parameters:
+            parameter.grad = None
+        with self.randomness if self.tosses else contextlib.nullcontext(), self._precision():
+            scores, *heads = outputs(self.network(x))
+        self.tosses = self.randomness.used
+        loss = functional.cross_entropy(scores, y, label_smoothing=self.settings.label_smoothing)
+        for head in heads:
+            loss = loss + AUXILIARY * functional.cross_entropy(head, y)
+        loss.backward()
+        return loss, (scores.detach().argmax(1) == y).sum()
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def _shared(self, figures: Tensor) -> Tensor:
+        """Loss and right answers as means over all processes: all record the same, and stop at the same step."""
+        if self.world > 1:
+            distributed.all_reduce(figures[:2])
+            figures[:2] /= self.world
+        return figures
+
+    def _may_go_on(self) -> bool:
+        go_on = self.control.may_go_on()
+        if self.world > 1:  # one that stops alone would leave the others waiting for its gradient
+            wish = torch.tensor(float(go_on), device=self.device)
+            distributed.all_reduce(wish, distributed.ReduceOp.MIN)
+            go_on = bool(wish)
+        return go_on
+
+    def _check(self, x: Tensor, rate: float, loss: float, norms: list[float]) -> None:
+        limit = TOO_HIGH * max(math.log(len(self.data.classes)), self.history.steps[0].loss if self.step else 0)
+        if loss < limit and math.isfinite(math.hypot(*norms)):
+            return
+        self._restore()
+        if not math.isfinite(loss):
+            found = f"the loss became {'infinite' if math.isinf(loss) else 'NaN (not a number)'}"
+        elif loss < limit:
+            found = "a gradient became infinite or NaN (not a number)"
+        else:
+            found = f"the loss rose to {loss:,.0f}, where guessing has {math.log(len(self.data.classes)):.1f}"
+        if not torch.isfinite(x).all():
+            cause = "the pictures of this batch hold NaN or infinite values: clean the data"
+        else:
+            cause = (
+                f"usual causes are a learning rate that is too high (here {rate:g}: try a tenth), weights that start "
+                "too large, and no batch norm or clipping in a deep network"
+            )
+        raise Diverged(f"Stopped at step {self.step + 1}: {found}; {cause}. The weights of the step before are kept.")
+
+    def _clip(self, gradients: list[Tensor], norm: float) -> None:
+        if self.settings.clip is not None and norm > self.settings.clip:
+            torch._foreach_mul_(gradients, self.settings.clip / norm)
+
+    @torch.no_grad()
+    def _update(self, x: Tensor, y: Tensor) -> None:
+        """Move the weights; should that fail half-way, they are put back."""
+        torch._foreach_copy_(self.good, self._state())
+        try:
+            if self.settings.optimizer == "lbfgs":
+                self.optimiser.step(lambda: self._gradient(x, y)[0])
+            else:
+                self.optimiser.step()
+        except BaseException:
+            self._restore()
+            raise
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    def _state(self) -> list[Tensor]:
+        return [*self.model.parameters(), *self.model.buffers()]
+
+    @torch.no_grad()
+    def _restore(self) -> None:
+        torch._foreach_copy_(self._state(), self.good)
+
+    def _end_epoch(self, started: float) -> None:
+        loss, right, seen = self.sums
+        self.sums = [0.0, 0.0, 0.0]
+        test_loss, test_accuracy = self._test()
+        rate = self.optimiser.param_groups[0]["lr"]
+        seconds = self.seconds + time.perf_counter() - started
+        record = Record(self.epoch, loss / seen, right / seen, test_loss, test_accuracy, rate, seconds)
+        self._snapshot(self.epoch)
+        self.history.add_epoch(record)
+
+    @torch.no_grad()
+    def _test(self) -> tuple[float, float]:
+        """Loss and accuracy on the whole test set: of the averaged weights, where there are any."""
+        network = (self.average or self.model).eval()
+        loss, right = 0.0, 0
+        for x, y in zip(
+            self.data.test_x.split(EVALUATED_AT_ONCE), self.data.test_y.split(EVALUATED_AT_ONCE), strict=True
+        ):
+            with self._precision():
+                scores = outputs(network(x))[0]
+            loss += functional.cross_entropy(scores, y, reduction="sum").item()
+            right += int((scores.argmax(1) == y).sum())
+        return loss / len(self.data.test_y), right / len(self.data.test_y)
+
+    @torch.no_grad()
+    def _snapshot(self, epoch: int) -> None:
+        """Keep a layer's filters, and the maps that it makes of the first test picture."""
+        if self.settings.snapshots is None:
+            return
+        layer = self.model.get_submodule(self.settings.snapshots)
+        maps: list[Tensor] = []
+        hook = layer.register_forward_hook(lambda _, __, output: maps.append(output[0]))
+        try:
+            self.model.eval()(self.data.test_x[:1])
+        finally:
+            hook.remove()
+        kept = {"filters": layer.weight, "maps": maps[-1]}
+        self.history.snapshots.append((epoch, {key: value.float().cpu().numpy().copy() for key, value in kept.items()}))
+
+
+def outputs(output: Any) -> list[Tensor]:
+    """Scores of a network, then those of its auxiliary heads: always float32, whatever the network computed in."""
+    if isinstance(output, Tensor):
+        return [output.float()]
+    scores, heads = output
+    return [scores.float(), *(head.float() for head in heads)]
+
+
+def _has_matrix(layer: nn.Module) -> bool:
+    weight = getattr(layer, "weight", None)
+    return isinstance(weight, nn.Parameter) and weight.dim() > 1
+
+
+def join_processes(device: torch.device) -> None:
+    """Under torchrun, join the other processes, unless the script has done so."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and distributed.is_available() and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def _together() -> bool:
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _wrapped(model: nn.Module, device: torch.device) -> nn.Module:
+    if not _together():
+        return model
+    return nn.parallel.DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+
+
+def _averaged(model: nn.Module) -> AveragedModel:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(KEPT_AVERAGE), use_buffers=True)

@@ -1,0 +1,424 @@
+"""`fit` trains a network in a thread and hands back a `Run` at once: to watch, to steer, to wait for.
+
+>>> from cnnviz import fit, load, models
+>>> run = fit(models.create("lenet5"), load("digits").few(10), epochs=2, lr=0.05)
+>>> history = run.result()
+>>> len(history.epochs), run.state
+(2, 'finished')
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import gc
+import inspect
+import math
+import numbers
+import os
+import threading
+import weakref
+from collections.abc import Callable, Collection, Generator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz._checks import _either, _flag, _short, _whole
+from cnnviz._optimisers import OPTIMISERS, SCHEDULES
+from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes, outputs
+from cnnviz.data import Data
+from cnnviz.history import History, _count
+
+__all__ = ["Run", "fit"]
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+_controls: weakref.WeakKeyDictionary[nn.Module, Control] = weakref.WeakKeyDictionary()  # of each network's latest run
+
+
+def fit(
+    model: nn.Module,
+    data: Data,
+    epochs: int = 10,
+    lr: float = 0.1,
+    optimizer: str = "sgd",
+    batch_size: int = 64,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    schedule: str = "constant",
+    weight_decay: float = 0,
+    clip: float | None = None,
+    label_smoothing: float = 0,
+    augment: Augmentation | Sequence[Augmentation] | None = None,
+    average: bool = False,
+    snapshots: bool | str | None = None,
+    precision: str | None = None,
+) -> Run:
+    """Start to train a network, in a thread, and return at once.
+
+    The same seed gives the same history on the same machine, whatever runs beside it; nothing is drawn from torch's
+    shared generator. A run that nobody holds any more stops, as does one whose network is given to another `fit`.
+    Under ``torchrun`` the network is trained by all processes together (DistributedDataParallel).
+
+    Parameters
+    ----------
+    model
+        Any module that turns pictures ``(N, C, H, W)`` into scores ``(N, classes)``; trained in place.
+    data
+        What `load` returns. It is moved to the device whole.
+    epochs
+        Passes over the training pictures.
+    lr
+        Learning rate: the peak of the schedule, which `Run.lr` moves while it runs.
+    optimizer
+        "sgd", "momentum" (0.9), "nesterov", "adagrad", "rmsprop", "adam", "adamw" or "lbfgs" (wants ``lr=1`` and
+        large batches).
+    batch_size
+        Pictures a step; all of them where there are fewer.
+    seed
+        Of the order of the pictures, of augmentation and of dropout; not of the weights, which the model brings.
+    device
+        "cpu", "cuda" ...; by itself a GPU if there is one.
+    schedule
+        "constant", "step" (a tenth at 1/2 and at 3/4 of the way), "cosine" or "one-cycle".
+    weight_decay, clip, label_smoothing
+        Decay of all weights; the largest norm that the whole gradient may have; the share of each label given to all.
+    augment
+        Functions ``(batch, generator) -> batch`` such as `data.crop(2)`, applied to each batch in order.
+    average
+        Whether to test with a running average of the weights (Polyak), which is then `Run.averaged`.
+    snapshots
+        True or the name of a convolution: its filters and the maps of one test picture are kept at each epoch.
+    precision
+        "float32" or "bfloat16" (autocast); by itself bfloat16 on a GPU that has it.
+
+    Raises
+    ------
+    ValueError
+        When an argument makes no sense, or the network does not fit the pictures.
+
+    Examples
+    --------
+    >>> from cnnviz import fit, load, models
+    >>> run = fit(models.create("lenet5"), load("digits").few(10), epochs=1, optimizer="adam", lr=0.002)
+    >>> run.result()
+    1 epoch, 2 steps: 19 % of the test pictures right.
+    """
+    given = {name: value for name, value in locals().items() if name not in ("model", "data")}
+    _check_model(model, data)
+    _whole("epochs", epochs, 1, 10**6)
+    lr = _number("lr", lr, above=0)
+    settings = _settings(model, given)
+    place = _device(device)
+    if model in _controls:
+        _controls[model].end()  # the cell was run again
+    trainer = _within_memory(settings.batch_size, lambda: _trainer(model, data, place, lr, settings))
+    _controls[model] = trainer.control
+    return Run(trainer, data, epochs, _label(given))
+
+
+class Run:
+    """A training in the background, made by `fit`.
+
+    In a notebook ``history = await run`` waits while sliders and buttons stay alive; in a script `result` waits.
+
+    Attributes
+    ----------
+    label
+        What was set differently from `fit`'s defaults, for legends.
+    epochs
+        How many are planned.
+    data
+        What `fit` was given.
+    """
+
+    def __init__(self, trainer: Trainer, data: Data, epochs: int, label: str) -> None:
+        self._trainer, self.data, self.label, self.epochs = trainer, data, label, 0
+        weakref.finalize(self, trainer.control.set, stop=True).atexit = False
+        self._start(epochs)
+
+    def _start(self, epochs: int) -> None:
+        trainer, self._done = self._trainer, concurrent.futures.Future()
+        self._done.set_running_or_notify_cancel()  # who waits may be cancelled, the run not
+        self.epochs += epochs
+        trainer.steps = self.epochs * trainer.steps_per_epoch
+        trainer.error, trainer.history.ending = None, ""
+        trainer.control.begin()
+        threading.Thread(target=_work, args=(trainer, self._done), name="cnnviz.fit", daemon=True).start()
+
+    def result(self, timeout: float | None = None) -> History:
+        """Wait for the end and return the history; raises what the thread raised.
+
+        An interrupt stops the training after a whole step, and the history is kept.
+        """
+        try:
+            self._done.result(timeout)
+        except TimeoutError:
+            raise
+        except BaseException:
+            self.stop()
+            raise
+        return self.history
+
+    def __await__(self) -> Generator[Any, None, History]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> History:
+        try:
+            await asyncio.wrap_future(self._done)
+        except BaseException:  # an interrupt of the waiting cell among them
+            self.stop()
+            raise
+        return self.history
+
+    def stop(self) -> None:
+        """Stop after the step that is being made, and wait for it."""
+        self._trainer.control.end()
+
+    def pause(self) -> None:
+        """Pause after the step that is being made."""
+        self._trainer.control.set(paused=True)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._trainer.control.set(paused=False)
+
+    def more(self, epochs: int | None = None) -> Run:
+        """Go on where a run has ended: for what is left of the planned epochs, or for so many beyond the planned.
+
+        >>> from cnnviz import fit, load, models
+        >>> run = fit(models.create("lenet5"), load("digits").few(10))
+        >>> run.stop()
+        >>> len(run.more().result().epochs)
+        10
+        """
+        if not self._done.done():
+            raise RuntimeError("this run is still going: stop it first, or wait for it")
+        further = 0 if epochs is None else _whole("epochs", epochs, 1, 10**6)
+        if not further and self._trainer.step >= self._trainer.steps:
+            raise ValueError("all planned epochs are done: use more(5) for five further ones")
+        if _controls.get(self.model) is not self._trainer.control:
+            raise RuntimeError("another run has trained this network since: call fit again")
+        self._start(further)
+        return self
+
+    @property
+    def state(self) -> str:
+        """One of "running", "paused", "finished", "stopped", "failed"."""
+        if not self._done.done():
+            return "paused" if self._trainer.control.paused else "running"
+        if self.error is not None:
+            return "failed"
+        return "finished" if self._trainer.step >= self._trainer.steps else "stopped"
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the run, if something did."""
+        return self._trainer.error
+
+    @property
+    def history(self) -> History:
+        """What was recorded so far."""
+        return self._trainer.history
+
+    @property
+    def model(self) -> nn.Module:
+        """The network that is trained, in place."""
+        return self._trainer.model
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The network with averaged weights, if `fit` was asked for them; otherwise the network itself."""
+        return self._trainer.average.module if self._trainer.average is not None else self.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the run computes."""
+        return self._trainer.device
+
+    @property
+    def steps(self) -> int:
+        """How many steps are planned."""
+        return self._trainer.steps
+
+    @property
+    def lr(self) -> float:
+        """The schedule's peak; setting it scales the rest of the run from the next step on."""
+        return self._trainer.peak
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._trainer.peak = _number("lr", value, above=0)
+
+    def show(self) -> Any:
+        """Return the live view: curves, learning rate, pause, stop."""
+        from cnnviz.widgets.live_plot import LivePlot
+
+        return LivePlot(self)
+
+    def __repr__(self) -> str:
+        return f"{self.state}: {self.history}"
+
+
+def _work(trainer: Trainer, done: concurrent.futures.Future) -> None:
+    """The thread: it holds no Run, so that a run that nobody holds can be noticed, and stopped."""
+    trainer.control.thread = threading.get_ident()
+    try:
+        _within_memory(trainer.settings.batch_size, trainer.train)
+    except Diverged as error:
+        trainer.error = error.with_traceback(None)
+        trainer.renew()
+        trainer.history.ending = str(error)
+    except BaseException as error:
+        trainer.error = error
+        if isinstance(error, torch.OutOfMemoryError):
+            trainer.release()
+        trainer.history.ending = f"Failed after {_count(trainer.step, 'step')}: {error}"
+    else:
+        trainer.history.ending = _ending(trainer)
+    trainer.model.eval()
+    failed = trainer.error if not isinstance(trainer.error, Diverged) else None
+    trainer.control.idle.set()
+    done.set_result(None) if failed is None else done.set_exception(failed)
+
+
+def _ending(trainer: Trainer) -> str:
+    """One plain sentence, with nothing in it that another machine or hour would change."""
+    history, steps = trainer.history, _count(trainer.step, "step")
+    if trainer.step >= trainer.steps:
+        done = f"{_count(len(history.epochs), 'epoch')}, {steps}"
+    else:
+        done = f"Stopped after {steps} of {trainer.steps}"
+    return f"{done}{history.result()}{trainer.where()}."
+
+
+def _within_memory(batch_size: int, work: Callable[[], Any]) -> Any:
+    """Do it; where memory runs out, say what would work, and hold on to nothing that filled it."""
+    try:
+        return work()
+    except RuntimeError as error:  # torch.OutOfMemoryError of a GPU is one; the CPU's allocator raises a plain one
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        half = f"try batch_size={batch_size // 2}" if batch_size > 1 else "use smaller pictures or a smaller network"
+        text = f"out of memory with batch_size={batch_size}: {half} ({str(error).splitlines()[0]})"
+    gc.collect()  # only here: the exception held the frames, and they the tensors
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    raise torch.OutOfMemoryError(text)
+
+
+def _check_model(model: nn.Module, data: Data) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")
+    if not isinstance(data, Data):
+        raise ValueError(f"data {_short(data)} is not a Data: use load('digits'), or Data(train_x, ...) of your own")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"{type(model).__name__} has no weights that may change: set requires_grad_(True) on some")
+
+
+def _trainer(model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> Trainer:
+    join_processes(device)
+    data = data.to(device)
+    _try_out(model.to(device), data)
+    return Trainer(model, data, device, lr, settings)
+
+
+def _settings(model: nn.Module, given: dict[str, Any]) -> Settings:
+    """Every argument read, or refused with a text that repeats it."""
+    optimizer = _one_of("optimizer", given["optimizer"], OPTIMISERS)
+    weight_decay, clip = _number("weight_decay", given["weight_decay"], least=0), given["clip"]
+    if optimizer == "lbfgs" and (weight_decay or clip is not None):
+        raise ValueError("lbfgs searches along a line: it takes neither weight_decay nor clip, use 0 and None")
+    return Settings(
+        batch_size=_whole("batch_size", given["batch_size"], 1, 10**9),
+        seed=_whole("seed", given["seed"], 0, 2**63 - 2**20),
+        optimizer=optimizer,
+        schedule=_one_of("schedule", given["schedule"], SCHEDULES),
+        weight_decay=weight_decay,
+        clip=None if clip is None else _number("clip", clip, above=0),
+        label_smoothing=_number("label_smoothing", given["label_smoothing"], least=0, below=1),
+        augment=_augmentations(given["augment"]),
+        average=_flag("average", given["average"]),
+        snapshots=_snapshot_layer(model, given["snapshots"]),
+        precision=given["precision"] and _one_of("precision", given["precision"], ("float32", "bfloat16")),
+    )
+
+
+def _number(
+    name: str, value: Any, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+) -> float:
+    """A finite number inside its bounds."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if number and math.isfinite(value) and above < value < below and value >= least:
+        return float(value)
+    bounds = [f"above {above:g}"] * math.isfinite(above) + [f"of {least:g} or more"] * math.isfinite(least)
+    bounds += [f"below {below:g}"] * math.isfinite(below)
+    raise ValueError(f"{name} {_short(value)} is not a number {' and '.join(bounds)}")
+
+
+def _one_of(name: str, value: Any, known: Collection[str]) -> str:
+    if isinstance(value, str) and value in known:
+        return value
+    raise ValueError(f"{name} {_short(value)} is not known: use {_either(known)}")
+
+
+def _augmentations(given: Any) -> tuple[Augmentation, ...]:
+    listed = () if given is None else (given,) if callable(given) else given
+    if not isinstance(listed, (tuple, list)) or not all(map(callable, listed)):
+        raise ValueError(
+            f"augment {_short(given)} is not a function or a list of them: use [data.crop(2), data.flip()]"
+        )
+    return tuple(listed)
+
+
+def _snapshot_layer(model: nn.Module, wanted: Any) -> str | None:
+    convolutions = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
+    if wanted is None or wanted is False:
+        return None
+    if not convolutions:
+        raise ValueError(f"{type(model).__name__} has no convolution to take snapshots of: use snapshots=None")
+    return convolutions[0] if wanted is True else _one_of("snapshots", wanted, convolutions)
+
+
+def _device(wanted: Any) -> torch.device:
+    if wanted is None:
+        wanted = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+        return torch.device(wanted)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device {_short(wanted)} is not to be had here ({reason}): use 'cpu', or leave it out"
+        ) from None
+
+
+def _try_out(model: nn.Module, data: Data) -> None:
+    """Two pictures through the network, here and not in the thread: what does not fit is said by `fit` itself."""
+    with torch.no_grad():
+        scores = outputs(model.eval()(data.test_x[:2]))[0]
+    if scores.dim() != 2 or scores.shape[1] < len(data.classes):
+        shape = tuple(scores.shape[1:])
+        text = f"{type(model).__name__} gives scores of shape {shape} a picture, but the data have"
+        raise ValueError(f"{text} {len(data.classes)} classes: use num_classes={len(data.classes)}")
+
+
+def _label(given: dict[str, Any]) -> str:
+    """The arguments that differ from the defaults."""
+    usual = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()}
+    changed = {name: value for name, value in given.items() if value != usual[name]}
+    return ", ".join(f"{name}={_named(value)}" for name, value in changed.items())
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "+".join(map(_named, value))
+    return getattr(value, "__name__", None) or str(value)
+
+
+@atexit.register
+def _end_all() -> None:
+    """A thread that is inside torch while Python goes away can take the process down with an abort."""
+    for control in list(_controls.values()):
+        control.end(timeout=5)
