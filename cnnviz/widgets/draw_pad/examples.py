@@ -1,0 +1,22 @@
+"""Ten scans of scikit-learn's digits, one a class, all from the test set of ``load("digits")``.
+
+They stand here as text (0 is paper, g is 16, full ink), since loading the whole set takes a second.
+"""
+
+import numpy as np
+
+_SCANS = """
+0019fb0000bg8e6002ga099001g4088004g4088001g51b3000ccaa00001ad300
+000cd500000bg900003fg60007fgg200001gg300001gg600001gg600000bga00
+0008f800003gcg40002a1g4000008e000009f30003ge400004fe71000009ce40
+029fe93004d89g800006ef30000be2000002fb0000002f400156dg6002ccdb00
+00099000003g900003ea02000ag57f1002bfgd100007g3000006f0000004g500
+01dfcc5004g8860007d0000008fdf70001658c000000cb00002de10003ea1000
+000cd000005g800000dg300000ed000000fc720000dgdg30007gbf800019fb30
+005ggggb006955f8000009b100036g30005ggg700048g410001da000003g2000
+002cc000007gf910006edf30001gg400007ge00001f9g50002ddga00001bc500
+005f500000cbd80000b9ag00003fgg1000000e6000000d8000630e60002dgf30
+"""
+_LEVELS = "0123456789abcdefg"
+EXAMPLES = np.array([[_LEVELS.index(level) for level in scan] for scan in _SCANS.split()], dtype=np.uint8)
+EXAMPLES = EXAMPLES.reshape(10, 8, 8)  # the one in row n is an n

@@ -1,0 +1,104 @@
+"""The pad as a still picture: what the network got, its maps and its bars, for pages that run no script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnnviz.widgets._drawing import Drawing, Words
+
+if TYPE_CHECKING:
+    from cnnviz.widgets.draw_pad.answer import Layer
+    from cnnviz.widgets.draw_pad.draw_pad import DrawPad
+
+FAINT, GRID, BAR, LABEL = "#5c5c5c", "#b9bdc4", "#b5dcd5", "#1a1a1a"
+NEGATIVE, POSITIVE = np.array([0x2B, 0x6C, 0xB0]), np.array([0xC2, 0x57, 0x0C])  # as in shared.css
+PAPER, MIDDLE, RIGHT, TOP, ROOM = 200, 248, 600, 44, 300  # of the map rows' left and width, and the bars' left
+CELLS = 40  # numbers in a row, of a layer that has no maps
+MOST_BARS = 10
+
+
+def draw(pad: DrawPad) -> Drawing:
+    """Lay out paper, maps and bars, computed in double precision so that every machine draws the same."""
+    answer = pad._ask(precise=True)
+    picture = pad.picture.double().numpy()[0]
+    rows = [(layer, _tiled(layer.maps)) for layer in answer.layers]
+    heights = [_height(tiles) for _, tiles in rows]
+    height = max(TOP + PAPER + 50, TOP + sum(heights) + 26 * len(rows) + 10)
+    drawing = Drawing(800, round(height), f"DrawPad, {_said(pad, answer.probabilities)}", describe(pad, answer.layers))
+    say = drawing.words.append
+    say(Words(16, 26, _said(pad, answer.probabilities), bold=True))
+    drawing.pictures.append((16, TOP, PAPER, PAPER, _grey(picture)))
+    drawing.frames.append((16, TOP, PAPER, PAPER, GRID, 1))
+    say(Words(16, TOP + PAPER + 22, f"input, {picture.shape[0]}×{picture.shape[1]}", colour=FAINT))
+    y = TOP
+    for (layer, tiles), tall in zip(rows, heights, strict=True):
+        say(Words(MIDDLE, y + 12, f"{layer.kinds}: {layer.size}", colour=FAINT))
+        wide = tiles.shape[1] * tall / tiles.shape[0]
+        drawing.pictures.append((MIDDLE, y + 18, wide, tall, _signed(tiles, blank=pad.empty)))
+        y += tall + 26
+    for at, probability in enumerate(answer.probabilities[:MOST_BARS]):
+        y = TOP + 24 * at
+        share = 0.0 if pad.empty else float(probability)
+        drawing.fills.append((RIGHT + 30, y, round(100 * share, 1), 18, BAR))
+        say(Words(RIGHT, y + 14, pad._name(at)[:4], bold=share > 0.5))
+        say(Words(RIGHT + 136, y + 14, "" if pad.empty else percent(share)))
+    return drawing
+
+
+def describe(pad: DrawPad, layers: tuple[Layer, ...]) -> str:
+    """Say in plain text what is on the paper, what the network says and of what shape its layers are."""
+    probabilities = pad._ask(precise=True).probabilities
+    drawn = f"{len(pad.strokes)} strokes" if pad.example is None else f"the scan of a {pad.example}"
+    lines = [f"DrawPad, {'clean paper' if pad.empty else drawn}, input 1×{pad._size}×{pad._size}"]
+    lines += [f"{layer.kinds}: {layer.size}" for layer in layers]
+    if not pad.empty:
+        each = [f"{pad._name(i)} {percent(p)}" for i, p in enumerate(probabilities[:MOST_BARS])]
+        lines += ["probabilities: " + ", ".join(each)]
+    return "\n".join(lines)
+
+
+def percent(share: float) -> str:
+    """Write a probability, whole percents only.
+
+    >>> percent(0.997), percent(1e-9)
+    ('>99 %', '0 %')
+    """
+    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def _said(pad: DrawPad, probabilities: np.ndarray) -> str:
+    if pad.empty:
+        return "clean paper: draw a digit"
+    best = int(probabilities.argmax())
+    return f"the network says {pad._name(best)} ({percent(float(probabilities[best]))})"
+
+
+def _tiled(maps: np.ndarray) -> np.ndarray:
+    """Put maps side by side with a column of NaN between them; numbers go into rows of 40."""
+    if maps.shape[:2] == (1, 1):
+        numbers = maps.ravel()
+        rows = -(-len(numbers) // CELLS)
+        filled = np.full(rows * min(CELLS, len(numbers)), np.nan)
+        filled[: len(numbers)] = numbers
+        return filled.reshape(rows, -1)
+    return np.concatenate([np.pad(one, ((0, 0), (0, 1)), constant_values=np.nan) for one in maps], axis=1)[:, :-1]
+
+
+def _height(tiles: np.ndarray) -> float:
+    """Return how tall the tiles are drawn: as wide as there is room, 8 pixels a number at most."""
+    return round(tiles.shape[0] * min(8, ROOM / tiles.shape[1]), 1)
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    """Ink on white paper."""
+    return np.repeat(np.rint(255 * (1 - np.clip(picture, 0, 1)))[..., None], 3, axis=2).astype(np.uint8)
+
+
+def _signed(tiles: np.ndarray, blank: bool) -> np.ndarray:
+    """Blue below zero, orange above, white at zero and between the maps; 32 shades each are enough for the eye."""
+    most = np.nanmax(np.abs(tiles)) or 1.0
+    share = np.zeros_like(tiles) if blank else np.rint(32 * np.nan_to_num(tiles) / most) / 32
+    colour = np.where(share[..., None] < 0, NEGATIVE, POSITIVE)
+    return np.rint(255 + np.abs(share)[..., None] * (colour - 255.0)).astype(np.uint8)
