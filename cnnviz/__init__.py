@@ -17,25 +17,34 @@ if TYPE_CHECKING:
     from cnnviz import diagrams, images, kernels, measure, models, trace
     from cnnviz.comparison import compare
     from cnnviz.cost import conv_cost, linear_cost, separable_cost
+    from cnnviz.data import load
     from cnnviz.exercises import check
     from cnnviz.geometry import Window, receptive_field
+    from cnnviz.history import History
     from cnnviz.measure import cost_table
+    from cnnviz.training import fit
+    from cnnviz.widgets.live_plot import LivePlot, compare_runs
     from cnnviz.widgets.network_builder import NetworkBuilder
     from cnnviz.widgets.sliding_kernel import SlidingKernel
 
 __version__ = "0.1.0"
 __all__ = [
+    "History",
+    "LivePlot",
     "NetworkBuilder",
     "SlidingKernel",
     "Window",
     "check",
     "compare",
+    "compare_runs",
     "conv_cost",
     "cost_table",
     "diagrams",
+    "fit",
     "images",
     "kernels",
     "linear_cost",
+    "load",
     "measure",
     "models",
     "receptive_field",
@@ -45,17 +54,22 @@ __all__ = [
 
 # public name -> (its module, the name inside it; "" stands for the module itself)
 _HOMES = {
+    "History": ("cnnviz.history", "History"),
+    "LivePlot": ("cnnviz.widgets.live_plot", "LivePlot"),
     "NetworkBuilder": ("cnnviz.widgets.network_builder", "NetworkBuilder"),
     "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
     "Window": ("cnnviz.geometry", "Window"),
     "check": ("cnnviz.exercises", "check"),
     "compare": ("cnnviz.comparison", "compare"),
+    "compare_runs": ("cnnviz.widgets.live_plot", "compare_runs"),
     "conv_cost": ("cnnviz.cost", "conv_cost"),
     "cost_table": ("cnnviz.measure", "cost_table"),
     "diagrams": ("cnnviz.diagrams", ""),
+    "fit": ("cnnviz.training", "fit"),
     "images": ("cnnviz.images", ""),
     "kernels": ("cnnviz.kernels", ""),
     "linear_cost": ("cnnviz.cost", "linear_cost"),
+    "load": ("cnnviz.data", "load"),
     "measure": ("cnnviz.measure", ""),
     "models": ("cnnviz.models", ""),
     "receptive_field": ("cnnviz.geometry", "receptive_field"),
