@@ -1,10 +1,11 @@
-"""Whole numbers, pairs and flags as users give them: taken, or refused with a text that repeats them."""
+"""Numbers, pairs, names and flags as users give them: taken, or refused with a text that repeats them."""
 
 from __future__ import annotations
 
 import json
+import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,23 @@ def _whole(name: str, value: Any, lowest: int, highest: int) -> int:
     if _is_whole(value, lowest, highest):
         return int(value)
     raise ValueError(f"{name} {_short(value)} is not a whole number from {_signed(lowest)} to {highest}")
+
+
+def _number(
+    name: str, value: Any, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+) -> float:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if number and math.isfinite(value) and above < value < below and value >= least:
+        return float(value)
+    bounds = [f"above {above:g}"] * math.isfinite(above) + [f"of {least:g} or more"] * math.isfinite(least)
+    bounds += [f"below {below:g}"] * math.isfinite(below)
+    raise ValueError(f"{name} {_short(value)} is not a number {' and '.join(bounds)}".rstrip())
+
+
+def _one_of(name: str, value: Any, known: Collection[str]) -> str:
+    if isinstance(value, str) and value in known:
+        return value
+    raise ValueError(f"{name} {_short(value)} is not known: use {_either(known)}")
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Pictures to learn from, whole in memory: embedded digits.
+"""Pictures to learn from, whole in memory: digits, coloured shapes, three known sets, a folder of your own.
 
 >>> from cnnviz import load
 >>> load("digits")
@@ -7,28 +7,54 @@ digits: 1,442 pictures to learn from and 355 to test with, 1 x 32 x 32, 10 class
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Data", "load"]
+from cnnviz import _folder, _published, _shapes
+from cnnviz._augment import crop, flip, pca_colour, shift
+from cnnviz._checks import _either, _short, _whole
+
+__all__ = ["Data", "crop", "enlarge", "flip", "load", "names", "pca_colour", "shift"]
+
+DIGIT = 20  # pixels across a digit where there is room, as in MNIST: its pictures are 28 across
+_PARTS = ("train_x", "train_y", "test_x", "test_y")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Data:
-    """Pictures and their labels: to learn from, and to test with.
+    """Pictures and their labels: some to learn from, some to test with.
 
-    Attributes
+    Parameters
     ----------
     train_x, test_x
-        Tensors ``(N, C, H, W)``, float32.
+        Pictures ``(N, C, H, W)``, tensors or arrays; kept as float32.
     train_y, test_y
-        Tensors ``(N,)``, int64: places in `classes`.
+        Labels ``(N,)``, places in `classes`; kept as int64.
     classes
         The classes' names.
+    name
+        What to call the set.
+    skipped
+        What was left out, and why.
+
+    Raises
+    ------
+    ValueError
+        When they do not fit together, are empty, or a label is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Data(torch.zeros(6, 3, 8, 8), [0, 1] * 3, torch.zeros(2, 3, 8, 8), [0, 2], classes=("cat", "dog"))
+    Traceback (most recent call last):
+    ValueError: test_y holds the label 2, but there are 2 classes: use labels from 0 to 1
     """
 
     train_x: Tensor
@@ -37,16 +63,33 @@ class Data:
     test_y: Tensor
     classes: tuple[str, ...]
     name: str = "own pictures"
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.classes or isinstance(self.classes, str):
+            raise ValueError(f'classes {_short(self.classes)}: use a tuple of names, such as ("cat", "dog")')
+        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        for part in ("train", "test"):
+            x = _pictures(f"{part}_x", getattr(self, f"{part}_x"))
+            object.__setattr__(self, f"{part}_x", x)
+            y = _labels(f"{part}_y", getattr(self, f"{part}_y"), len(x), len(self.classes))
+            object.__setattr__(self, f"{part}_y", y.to(x.device))
+        if self.train_x.shape[1:] != self.test_x.shape[1:]:
+            shapes = [_extent(x) for x in (self.train_x, self.test_x)]
+            raise ValueError(f"train_x has pictures of {shapes[0]} and test_x of {shapes[1]}: use one shape for both")
 
     def to(self, device: torch.device | str) -> Data:
         """Return the same data on another device."""
-        moved = {key: getattr(self, key).to(device) for key in ("train_x", "train_y", "test_x", "test_y")}
-        return replace(self, **moved)
+        return replace(self, **{part: getattr(self, part).to(device) for part in _PARTS})
 
     def few(self, per_class: int, seed: int = 0) -> Data:
-        """Keep `per_class` training pictures a class, drawn by `seed`; the test set stays whole."""
-        generator = torch.Generator().manual_seed(seed)
-        kept = []
+        """Keep `per_class` training pictures a class, drawn by `seed`; the test set stays whole.
+
+        >>> load("digits").few(5)
+        digits: 50 pictures to learn from and 355 to test with, 1 x 32 x 32, 10 classes
+        """
+        _whole("per_class", per_class, 1, 10**9)
+        generator, kept = torch.Generator().manual_seed(seed), []
         for label in range(len(self.classes)):
             places = (self.train_y == label).nonzero()[:, 0]
             kept.append(places[torch.randperm(len(places), generator=generator)[:per_class].to(places.device)])
@@ -54,43 +97,130 @@ class Data:
         return replace(self, train_x=self.train_x[chosen], train_y=self.train_y[chosen])
 
     def __repr__(self) -> str:
-        channels, height, width = self.train_x.shape[1:]
-        return (
-            f"{self.name}: {len(self.train_x):,} pictures to learn from and {len(self.test_x):,} to test with, "
-            f"{channels} x {height} x {width}, {len(self.classes)} classes"
-        )
+        text = f"{self.name}: {len(self.train_x):,} pictures to learn from and {len(self.test_x):,} to test with, "
+        text += f"{_extent(self.train_x)}, {len(self.classes)} classes"
+        return f"{text}; {len(self.skipped)} left out, see .skipped" if self.skipped else text
 
 
-def load(name: str, size: int | None = None, seed: int = 0, path: str | None = None) -> Data:
-    """Return a data set by its name."""
-    if name != "digits":
-        raise ValueError(f"there is no data set {name!r}: use 'digits'")
-    return _digits(size or 32)
+def names() -> tuple[str, ...]:
+    """Every name that `load` knows.
+
+    >>> names()
+    ('digits', 'shapes', 'mnist', 'fashion_mnist', 'cifar10', 'folder')
+    """
+    return ("digits", "shapes", *_published.CLASSES, "folder")
+
+
+def load(name: str, size: int | None = None, seed: int = 0, path: str | os.PathLike[str] | None = None) -> Data:
+    """Return a data set; its values go from 0 to 1, and are not standardised.
+
+    Parameters
+    ----------
+    name
+        "digits": scikit-learn's 1,797 scans of 8 x 8, enlarged (see `enlarge`). The split is fixed whatever the seed:
+        of each digit a fifth, drawn once, is for the test.
+        "shapes": coloured shapes at random places, 2,000 and 500, of ten classes; made on the spot from `seed`.
+        "mnist", "fashion_mnist", "cifar10": through torchvision, which downloads them at the first use.
+        "folder": your own pictures, one folder a class; a fifth of each, drawn by `seed`, is for the test.
+    size
+        Pixels a side; by itself 32 (mnist, fashion_mnist: 28, and a frame of zeros around them where more is wanted).
+    seed
+        Of what is drawn at random.
+    path
+        Where the folder is; for the downloaded sets, where to keep them.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, a size that the set cannot have, or a folder that cannot be used.
+    ModuleNotFoundError
+        When torchvision is needed and missing.
+    ConnectionError
+        When a download is needed and fails.
+
+    Examples
+    --------
+    >>> load("shapes", seed=1).classes[:4]
+    ('disc', 'ring', 'square', 'frame')
+    """
+    if name not in names():
+        raise ValueError(f"there is no data set {_short(name)}: use {_either(names())}")
+    _whole("seed", seed, 0, 2**32 - 1)
+    if size is not None:
+        _whole("size", size, 8, 512)
+    if name in _published.CLASSES:
+        return Data(*_published.read(name, size, path), name=name)
+    if name == "folder":
+        return _own(path, size or 32, seed)
+    return _digits(size or 32) if name == "digits" else _shapes_data(size or 32, seed)
+
+
+def enlarge(scans: Tensor, size: int) -> Tensor:
+    """Draw 8 x 8 scans as ``load("digits", size)`` does: 20 pixels across, in the middle of a picture of `size`.
+
+    Pictures of 20 pixels and less are filled by the digit; at 8 they are the scans themselves. Bilinear.
+
+    >>> enlarge(torch.ones(1, 1, 8, 8), size=32)[0, 0, 16].sum()
+    tensor(20.)
+    """
+    theta = torch.zeros(len(scans), 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = size / min(size, DIGIT)
+    grid = functional.affine_grid(theta, [len(scans), 1, size, size], align_corners=False)
+    return functional.grid_sample(scans, grid, align_corners=False)
 
 
 def _digits(size: int) -> Data:
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # takes a second: the other sets do not wait for it
 
     scans = load_digits()
-    x = torch.from_numpy((scans.images / 16).astype(np.float32))[:, None]  # N, 1, 8, 8: 0 paper, 1 ink
-    y = torch.from_numpy(scans.target.astype(np.int64))
-    test = _fifth_of_each_class(y)
-    x = _enlarged(x, size, digit=min(size, 20))
-    return Data(x[~test], y[~test], x[test], y[test], tuple(map(str, range(10))), "digits")
+    x = enlarge(torch.from_numpy((scans.images / 16).astype(np.float32))[:, None], size)  # N, 1, size, size
+    return _split(x, torch.from_numpy(scans.target.astype(np.int64)), tuple("0123456789"), "digits", seed=0)
 
 
-def _enlarged(x: Tensor, size: int, digit: int) -> Tensor:
-    """Each picture `digit` pixels wide in the middle of a field of `size`, bilinear."""
-    theta = torch.zeros(len(x), 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = size / digit
-    grid = functional.affine_grid(theta, [len(x), 1, size, size], align_corners=False)
-    return functional.grid_sample(x, grid, align_corners=False)
+def _shapes_data(size: int, seed: int) -> Data:
+    x, y = map(torch.from_numpy, _shapes.draw(2500, size, np.random.default_rng(seed)))
+    return Data(x[:2000], y[:2000], x[2000:], y[2000:], _shapes.NAMES, "shapes")
 
 
-def _fifth_of_each_class(y: Tensor, seed: int = 0) -> Tensor:
+def _own(path: str | os.PathLike[str] | None, size: int, seed: int) -> Data:
+    if path is None:
+        raise ValueError('say where the folder is: load("folder", path="my-pictures")')
+    x, y, classes, skipped = _folder.read(path, size)
+    return _split(x, y, classes, "folder", seed, skipped)
+
+
+def _split(x: Tensor, y: Tensor, classes: tuple[str, ...], name: str, seed: int, skipped: tuple[str, ...] = ()) -> Data:
+    """A fifth of each class is for the test, one picture at least."""
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.zeros(len(y), dtype=torch.bool)
-    for label in y.unique():
+    test = torch.zeros(len(y), dtype=torch.bool)
+    for label in range(len(classes)):
         places = (y == label).nonzero()[:, 0]
-        chosen[places[torch.randperm(len(places), generator=generator)[: len(places) // 5]]] = True
-    return chosen
+        test[places[torch.randperm(len(places), generator=generator)[: max(1, len(places) // 5)]]] = True
+    return Data(x[~test], y[~test], x[test], y[test], classes, name, skipped)
+
+
+def _pictures(name: str, given: Any) -> Tensor:
+    try:
+        x = torch.as_tensor(given).float()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{name} {_short(given)} is no array of pictures: use a tensor (N, C, H, W)") from None
+    if x.dim() != 4 or not x.numel():
+        raise ValueError(f"{name} has the shape {tuple(x.shape)}: use pictures (N, C, H, W), at least one")
+    return x
+
+
+def _labels(name: str, given: Any, number: int, classes: int) -> Tensor:
+    y = torch.as_tensor(np.asarray(given) if isinstance(given, Sequence) else given)
+    if y.dim() != 1 or len(y) != number or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+        kind = f"shape {tuple(y.shape)} of {str(y.dtype).removeprefix('torch.')}"
+        raise ValueError(f"{name} has the {kind}: use whole numbers, one for each of the {number} pictures")
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= classes:
+        wrong = low if low < 0 else high
+        text = f"{name} holds the label {wrong}, but there are {classes} classes"
+        raise ValueError(f"{text}: use labels from 0 to {classes - 1}")
+    return y.long()
+
+
+def _extent(x: Tensor) -> str:
+    return " x ".join(map(str, x.shape[1:]))

@@ -14,18 +14,17 @@ import atexit
 import concurrent.futures
 import gc
 import inspect
-import math
-import numbers
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from cnnviz._checks import _either, _flag, _short, _whole
+from cnnviz._augment import Augmentation
+from cnnviz._checks import _flag, _number, _one_of, _short, _whole
 from cnnviz._optimisers import OPTIMISERS, SCHEDULES
 from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes, outputs
 from cnnviz.data import Data
@@ -33,7 +32,6 @@ from cnnviz.history import History, _count
 
 __all__ = ["Run", "fit"]
 
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 _controls: weakref.WeakKeyDictionary[nn.Module, Control] = weakref.WeakKeyDictionary()  # of each network's latest run
 
 
@@ -343,24 +341,6 @@ def _settings(model: nn.Module, given: dict[str, Any]) -> Settings:
         snapshots=_snapshot_layer(model, given["snapshots"]),
         precision=given["precision"] and _one_of("precision", given["precision"], ("float32", "bfloat16")),
     )
-
-
-def _number(
-    name: str, value: Any, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
-) -> float:
-    """A finite number inside its bounds."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if number and math.isfinite(value) and above < value < below and value >= least:
-        return float(value)
-    bounds = [f"above {above:g}"] * math.isfinite(above) + [f"of {least:g} or more"] * math.isfinite(least)
-    bounds += [f"below {below:g}"] * math.isfinite(below)
-    raise ValueError(f"{name} {_short(value)} is not a number {' and '.join(bounds)}")
-
-
-def _one_of(name: str, value: Any, known: Collection[str]) -> str:
-    if isinstance(value, str) and value in known:
-        return value
-    raise ValueError(f"{name} {_short(value)} is not known: use {_either(known)}")
 
 
 def _augmentations(given: Any) -> tuple[Augmentation, ...]:
