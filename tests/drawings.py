@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz.data import _enlarged
+from cnnviz.data import enlarge
 from cnnviz.widgets.draw_pad.strokes import scan
 
 # digit -> ways; a way is a list of strokes, a stroke a list of points (x to the right, y down, in any unit)
@@ -102,5 +102,5 @@ def drawn(ways: dict, each: int, seed: int) -> tuple[Tensor, Tensor]:
     rng = np.random.default_rng(seed)
     asked = [(digit, way) for digit in ways for way in ways[digit] for _ in range(each)]
     scans = np.array([scan(drawing(way, digit, rng)) for digit, way in asked])
-    pictures = _enlarged(torch.from_numpy(scans / 16).float()[:, None], 32, 20)
+    pictures = enlarge(torch.from_numpy(scans / 16).float()[:, None], 32)
     return pictures, torch.tensor([digit for digit, _ in asked])

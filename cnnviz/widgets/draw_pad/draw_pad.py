@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import numpy as np
+import torch
 import traitlets
+from torch import Tensor, nn
 
 from cnnviz._checks import _short, _whole
+from cnnviz.data import enlarge
+from cnnviz.models import bundled
 from cnnviz.widgets._drawing import Drawing
 from cnnviz.widgets._errors import refused
 from cnnviz.widgets._shown import ShownWidget
+from cnnviz.widgets.draw_pad.answer import Answer, ask
 from cnnviz.widgets.draw_pad.examples import EXAMPLES
-from cnnviz.widgets.draw_pad.picture import draw
+from cnnviz.widgets.draw_pad.picture import asked, describe, draw
 from cnnviz.widgets.draw_pad.strokes import read_strokes, scan
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from cnnviz.widgets.draw_pad.answer import Answer
 
 
 class DrawPad(ShownWidget):
@@ -88,8 +88,6 @@ class DrawPad(ShownWidget):
     def model(self) -> nn.Module:
         """The network that answers; another one may be put in its place."""
         if self._model is None:
-            from cnnviz.models import bundled
-
             self._model = bundled.load("lenet5-digits")
         return self._model
 
@@ -135,19 +133,13 @@ class DrawPad(ShownWidget):
     @property
     def picture(self) -> Tensor:
         """What the network gets, (1, size, size): 0 is paper, 1 is ink."""
-        import torch
-
-        from cnnviz.data import _enlarged as enlarge
-
         scans = torch.from_numpy(self.scan / 16).float()[None, None]  # 1, 1, 8, 8
         shift = int(self.shift)
-        return torch.nn.functional.pad(enlarge(scans, self._size, min(self._size, 20))[0], (shift, -shift))
+        return torch.nn.functional.pad(enlarge(scans, self._size)[0], (shift, -shift))
 
     # ---- what the network says -------------------------------------------------------------------------------------
 
     def _ask(self, precise: bool = False) -> Answer:
-        from cnnviz.widgets.draw_pad.answer import ask
-
         return ask(self.model, self.picture, precise)
 
     @property
@@ -180,6 +172,11 @@ class DrawPad(ShownWidget):
         """Ask again, since the weights may have changed."""
         self._answer = self._fresh()
 
+    def _bars(self, probabilities: np.ndarray) -> list[tuple[str, float]]:
+        """Return names and probabilities; of more than ten classes the ten most probable."""
+        shown = range(len(probabilities)) if len(probabilities) <= 10 else np.argsort(-probabilities)[:10]
+        return [(self._name(int(i)), float(probabilities[i])) for i in shown]
+
     def _name(self, index: int) -> str:
         return self._classes[index] if index < len(self._classes) else str(index)
 
@@ -199,7 +196,7 @@ class DrawPad(ShownWidget):
             return {**said, "error": f"{kind}{error}"[:400]}
         layers = [{"kinds": one.kinds, "size": one.size, "shape": list(one.maps.shape)} for one in answer.layers]
         said["learning"] = bool(self.model.training)
-        said["probabilities"] = [[self._name(i), float(p)] for i, p in enumerate(answer.probabilities)]
+        said["probabilities"] = self._bars(answer.probabilities)
         ink = np.rint(255 * self.picture.numpy()).astype(np.uint8)
         shades = [ink, *(_shades(one.maps) for one in answer.layers)]
         return {**said, "layers": layers, "shades": b"".join(part.tobytes() for part in shades)}
@@ -230,7 +227,7 @@ class DrawPad(ShownWidget):
         return {ending: write for ending, write in super()._writers().items() if ending != ".html"}  # needs its kernel
 
     def __repr__(self) -> str:
-        return self._still().description
+        return describe(self, *asked(self))
 
 
 def _shades(maps: np.ndarray) -> np.ndarray:

@@ -7,28 +7,36 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz.widgets.draw_pad.answer import Answer
 
 if TYPE_CHECKING:
-    from cnnviz.widgets.draw_pad.answer import Layer
     from cnnviz.widgets.draw_pad.draw_pad import DrawPad
 
 FAINT, GRID, BAR, LABEL = "#5c5c5c", "#b9bdc4", "#b5dcd5", "#1a1a1a"
 NEGATIVE, POSITIVE = np.array([0x2B, 0x6C, 0xB0]), np.array([0xC2, 0x57, 0x0C])  # as in shared.css
 PAPER, MIDDLE, RIGHT, TOP, ROOM = 200, 248, 600, 44, 300  # of the map rows' left and width, and the bars' left
 CELLS = 40  # numbers in a row, of a layer that has no maps
-MOST_BARS = 10
+
+
+def asked(pad: DrawPad) -> tuple[Answer, str]:
+    """Ask in double precision, so that every machine says and draws the same; or nothing, and why not."""
+    try:
+        return pad._ask(precise=True), ""
+    except Exception as error:  # a user's model may raise anything
+        return Answer((), np.zeros(0)), " ".join(str(error).split())
 
 
 def draw(pad: DrawPad) -> Drawing:
-    """Lay out paper, maps and bars, computed in double precision so that every machine draws the same."""
-    answer = pad._ask(precise=True)
+    """Lay out paper, maps and bars."""
+    answer, problem = asked(pad)
     picture = pad.picture.double().numpy()[0]
     rows = [(layer, _tiled(layer.maps)) for layer in answer.layers]
     heights = [_height(tiles) for _, tiles in rows]
     height = max(TOP + PAPER + 50, TOP + sum(heights) + 26 * len(rows) + 10)
-    drawing = Drawing(800, round(height), f"DrawPad, {_said(pad, answer.probabilities)}", describe(pad, answer.layers))
+    said = problem[:100] or _said(pad, answer.probabilities)
+    drawing = Drawing(800, round(height), f"DrawPad, {said}", describe(pad, answer, problem))
     say = drawing.words.append
-    say(Words(16, 26, _said(pad, answer.probabilities), bold=True))
+    say(Words(16, 26, said, bold=True))
     drawing.pictures.append((16, TOP, PAPER, PAPER, _grey(picture)))
     drawing.frames.append((16, TOP, PAPER, PAPER, GRID, 1))
     say(Words(16, TOP + PAPER + 22, f"input, {picture.shape[0]}×{picture.shape[1]}", colour=FAINT))
@@ -38,24 +46,27 @@ def draw(pad: DrawPad) -> Drawing:
         wide = tiles.shape[1] * tall / tiles.shape[0]
         drawing.pictures.append((MIDDLE, y + 18, wide, tall, _signed(tiles, blank=pad.empty)))
         y += tall + 26
-    for at, probability in enumerate(answer.probabilities[:MOST_BARS]):
+    for at, (name, probability) in enumerate(pad._bars(answer.probabilities)):
         y = TOP + 24 * at
-        share = 0.0 if pad.empty else float(probability)
+        share = 0.0 if pad.empty else probability
         drawing.fills.append((RIGHT + 30, y, round(100 * share, 1), 18, BAR))
-        say(Words(RIGHT, y + 14, pad._name(at)[:4], bold=share > 0.5))
+        say(Words(RIGHT, y + 14, name[:4], bold=share > 0.5))
         say(Words(RIGHT + 136, y + 14, "" if pad.empty else percent(share)))
     return drawing
 
 
-def describe(pad: DrawPad, layers: tuple[Layer, ...]) -> str:
-    """Say in plain text what is on the paper, what the network says and of what shape its layers are."""
-    probabilities = pad._ask(precise=True).probabilities
-    drawn = f"{len(pad.strokes)} strokes" if pad.example is None else f"the scan of a {pad.example}"
-    lines = [f"DrawPad, {'clean paper' if pad.empty else drawn}, input 1×{pad._size}×{pad._size}"]
-    lines += [f"{layer.kinds}: {layer.size}" for layer in layers]
-    if not pad.empty:
-        each = [f"{pad._name(i)} {percent(p)}" for i, p in enumerate(probabilities[:MOST_BARS])]
-        lines += ["probabilities: " + ", ".join(each)]
+def describe(pad: DrawPad, answer: Answer, problem: str) -> str:
+    """Say in plain text what is on the paper, of what shape the layers are and what the network says."""
+    strokes = f"{len(pad.strokes)} stroke{'s' * (len(pad.strokes) != 1)}"
+    drawn = strokes if pad.example is None else f"the scan of a {pad.example}"
+    moved = f", shifted by {pad.shift}".replace("-", "−") if pad.shift else ""
+    lines = [f"DrawPad, {'clean paper' if pad.empty else drawn}{moved}, input {pad._size}×{pad._size}"]
+    lines += [f"{layer.kinds}: {layer.size}" for layer in answer.layers]
+    if problem:
+        lines.append(problem)
+    elif not pad.empty:
+        each = (f"{name} {percent(p)}" for name, p in pad._bars(answer.probabilities))
+        lines.append("probabilities: " + ", ".join(each))
     return "\n".join(lines)
 
 
@@ -71,8 +82,8 @@ def percent(share: float) -> str:
 def _said(pad: DrawPad, probabilities: np.ndarray) -> str:
     if pad.empty:
         return "clean paper: draw a digit"
-    best = int(probabilities.argmax())
-    return f"the network says {pad._name(best)} ({percent(float(probabilities[best]))})"
+    name, share = max(pad._bars(probabilities), key=lambda bar: bar[1])
+    return f"the network says {name} ({percent(share)})"
 
 
 def _tiled(maps: np.ndarray) -> np.ndarray:

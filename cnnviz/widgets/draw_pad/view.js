@@ -10,7 +10,7 @@ const PEN = 0.06; // of a side
 const NEAR = 0.008; // points closer than this to the last one are left out
 const STEP = 0.05; // of a key
 const PATIENCE_MS = 500; // before the view says that it waits
-const TALLEST = 60; // CSS pixels of a map
+const TALLEST = 56; // CSS pixels of a map; a third more on a wide page
 const COLUMNS = 40; // numbers in a row, of a layer without maps
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -258,13 +258,14 @@ class DrawPadView extends WidgetView {
       this.canvases = rows.map(() => element("canvas", { "aria-hidden": "true" }));
       this.layers.replaceChildren(...rows.map(({ kinds, size: words }, at) => element("div", { class: "dp-layer", style: `--at: ${at}` }, element("span", {}, `${kinds} `, element("span", { class: "sk-hint" }, words)), this.canvases[at])));
     }
+    const tallest = this.width > 1000 ? (TALLEST * 4) / 3 : TALLEST;
     let start = 0;
     rows.forEach(({ shape: [count, height, width] }, at) => {
       const values = shades.subarray(start, (start += count * height * width));
       if (at) paintMaps(this.canvases[at], values, count, height, width, answer.empty ? null : this.palette.signed.pixels);
       else paintInk(this.canvases[at], values, 255, this.root, size);
       const { width: wide, height: tall } = this.canvases[at];
-      const scale = Math.min((height === 1 ? 18 : TALLEST) / (at ? height : size), (this.layers.clientWidth - 14) / wide);
+      const scale = Math.min((height === 1 ? 18 : tallest) / (at ? height : size), (this.layers.clientWidth - 14) / wide);
       const fitted = scale > 1 ? Math.floor(scale * 4) / 4 : scale;
       Object.assign(this.canvases[at].style, { width: `${wide * fitted}px`, height: `${tall * fitted}px` });
     });
