@@ -51,8 +51,9 @@ def measure(stack: Stack, size: Pair, unit: Pair, samples: int, seed: int, modul
             draw = torch.Generator().manual_seed(seed + sample)
             picture = torch.randn(1, channels, *size, generator=draw, dtype=torch.float64).to(weight)
             picture.requires_grad_()
-            out = module(picture.clone()) if module is not None else _random_stack(stack, picture, draw)
-            total += _squared(out, unit, picture)
+            with torch.enable_grad():  # whatever the notebook has switched off
+                out = module(picture.clone()) if module is not None else _random_stack(stack, picture, draw)
+                total += _squared(out, unit, picture)
     finally:
         for part, mode in modes.items():
             part.training = mode

@@ -7,13 +7,13 @@ const LARGEST_PANEL = 200;
 const FAINTEST = 0.12; // of what is seen at all
 const LINES_FROM = 8; // pixels a cell
 
-/** For `most` panels a stack and a width on the page: place(walk, more) -> panels, size(count) -> of the canvas. */
-export function fitPanels(most, width) {
+/** For `most` panels a stack, `more` of them behind the maps, and a width: place(walk) -> panels, size(count) -> of the canvas. */
+export function fitPanels(most, width, more) {
   const room = Math.max(width, SMALLEST_PANEL);
   const columns = Math.max(1, Math.min(most, Math.floor((room + PANEL_GAP) / (SMALLEST_PANEL + PANEL_GAP))));
   const side = Math.min(LARGEST_PANEL, Math.floor((room + PANEL_GAP) / columns) - PANEL_GAP);
   const height = side + 2 * PANEL_TEXT + 6;
-  const place = ({ layers, maps }, more) => {
+  const place = ({ layers, maps }) => {
     let jump = 1 / Math.max(...maps[0]);
     const cells = maps.map((_, at) => (jump *= at ? Math.max(layers[at - 1].rows.stride, layers[at - 1].cols.stride) : 1));
     return [...maps.keys(), ...Array(more).fill(0)].map((map, at) => {

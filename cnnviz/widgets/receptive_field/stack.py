@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cnnviz._checks import Pair, _short
+from cnnviz._checks import Pair, _either, _short
 from cnnviz.geometry import POOLS, Window, check_pool, read_layer, receptive_field
 
 if TYPE_CHECKING:
@@ -68,14 +67,15 @@ def read_stack(layers: Any) -> Stack:
 
 
 def _read(at: int, layer: Any) -> Layer:
+    given = layer
     if isinstance(layer, Window):
         kind = "max_pool" if layer.ceil_mode else "conv"  # only pools have a ceil_mode
         given = {"kind": kind, **{name: getattr(layer, name) for name in _SETTINGS}}
-    else:
-        given = layer
     kind = given.get("kind") if isinstance(given, Mapping) else given
     if kind not in KINDS or not isinstance(given, Mapping):
-        raise ValueError(f"layer {at}: {_short(kind)} is not known: use a Window, or a mapping with a kind: {KINDS}")
+        raise ValueError(
+            f"layer {at}: {_short(kind)} is not known: use a Window, or a mapping of kind {_either(KINDS)}"
+        )
     unknown = given.keys() - {"kind", *_SETTINGS}
     if unknown:
         raise ValueError(f"layer {at}: {kind} has no {_short(min(unknown))}: use {', '.join(_SETTINGS)}")
@@ -114,11 +114,6 @@ def words(layer: Layer) -> str:
 def by(size: Any) -> str:
     """Write a size as 3x5; what is no pair stays as it is."""
     return "x".join(map(str, size)) if isinstance(size, (tuple, list)) else str(size)
-
-
-def weights(stack: Stack) -> int:
-    """Weights between one input and one output channel, over all convolutions."""
-    return sum(prod(window(layer).kernel_size) for layer in stack if layer["kind"] == "conv")
 
 
 def maps(stack: Stack, input_size: Pair) -> list[Pair]:

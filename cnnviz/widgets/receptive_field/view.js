@@ -72,6 +72,11 @@ class FieldSession extends WidgetSession {
     if (message?.kind === "measured") this.notify();
   }
 
+  markStale(stale) {
+    this.measuring = false;
+    super.markStale(stale);
+  }
+
   play() {
     if (this.clock) return this.pause();
     this.look({ back: 0 });
@@ -213,7 +218,8 @@ class FieldView extends WidgetView {
     if (!this.palette.font) this.palette.refresh();
     while (this.bands.length < stacks.length) this.bands.push(this.newBand(this.bands.length));
     while (this.bands.length > stacks.length) this.bands.pop().node.remove();
-    const fit = fitPanels(deepest + (session.model.alone ? 1 : 2), figure.clientWidth);
+    const more = session.model.alone && !session.get("_measured").length ? 0 : 1; // a saved page cannot measure
+    const fit = fitPanels(deepest + 1 + more, figure.clientWidth, more);
     this.bands.forEach((band, index) => this.drawBand(band, stacks[index], index, fit));
     const back = session.get("back") ?? deepest;
     this.back.update(Math.min(back, deepest), [0, deepest], back >= deepest ? "all" : `${back} of ${deepest}`);
@@ -240,7 +246,7 @@ class FieldView extends WidgetView {
     const weights = walk.layers.reduce((sum, layer) => sum + (layer.op === "conv" ? layer.kernelHeight * layer.kernelWidth : 0), 0);
     band.share = measured ? `. 95 % of the squared gradient of unit (${measured.position.join(", ")}) lies in the middle ${across(measured.side)}` : "";
     setText(band.facts, `sees ${across(seen[0].box.slice(2))} pixels; the next unit looks ${jump[0] === jump[1] ? jump[0] : across(jump)} pixel${Math.max(...jump) > 1 ? "s" : ""} further on; ${weights} C² weights`);
-    band.panels = fit.place(walk, session.model.alone ? 0 : 1);
+    band.panels = fit.place(walk);
     const { width, height } = fit.size(band.panels.length);
     const pen = this.fitCanvas(band.canvas, width, height);
     pen.clearRect(0, 0, width, height);
