@@ -1,4 +1,4 @@
-"""The live view in Python: what is sent, thinned and kept, and what the controls do. Its page: browser/test_live_plot."""
+"""The live view in Python: what is sent, thinned, kept, and what its controls do. Its page: browser/test_live_plot."""
 
 import gc
 import threading

@@ -155,7 +155,7 @@ class LivePlot(_shown.ShownWidget):
 
     def _let_go(self) -> None:
         """End the runs, and keep their curves alone: `Out` would hold networks and data for ever."""
-        watched = [run for plot in _open for run in plot.runs]
+        watched = [run for plot in _open if plot is not self for run in plot.runs]
         for run in self.runs if self._owns else []:
             if run not in watched:
                 run.stop()
@@ -183,7 +183,7 @@ class LivePlot(_shown.ShownWidget):
             old = before[place] if place < len(before) else self
             if old is not self:
                 same = old.runs == self.runs
-                old.rest()
+                old._let_go()  # it is taken off the page when the cell has ended
                 self._ghosts = [*old._ghosts, *([] if same else old._tracks)][-_GHOSTS:]
         _cells[cell] = (run, plots, before)
 

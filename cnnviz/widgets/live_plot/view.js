@@ -46,7 +46,7 @@ class LiveView extends WidgetView {
     this.backRow = element("div", { class: "sk-slider lp-back" }, element("span", {}, "look back"), this.back, this.backText, this.replay);
     this.shots = element("canvas", { class: "lp-shots", role: "img" });
     this.root.append(
-      element("div", { class: "sk-row" }, this.headline, this.place, element("span", { class: "sk-space" }), this.pause, this.stop), this.progress,
+      element("div", { class: "sk-row lp-head" }, element("div", { class: "sk-space" }, this.headline, this.place), this.pause, this.stop), this.progress,
       this.message, this.legend, this.runs, element("div", { class: "sk-figure" }, this.canvas), this.readout,
       element("div", { class: "lp-sliders" }, this.rateRow, this.backRow), element("div", { class: "sk-figure" }, this.shots),
     );
@@ -144,6 +144,7 @@ class LiveView extends WidgetView {
     const { session } = this;
     if (session.tracks.length === 0) return setText(this.headline, "waiting for the first numbers …");
     this.palette.refresh();
+    this.root.tracks = session.tracks;
     this.drawHead();
     this.drawLegend();
     this.drawControls();
@@ -156,7 +157,7 @@ class LiveView extends WidgetView {
     const shares = own.map(({ step, steps }) => (steps ? step / steps : 1));
     this.progress.value = shares.reduce((sum, share) => sum + share, 0) / Math.max(1, shares.length);
     this.readout.classList.toggle("lp-many", this.session.tracks.length > 1); // two lines
-    setText(this.headline, own.length > 1 ? `${own.length} runs` : testText(first) || "training");
+    setText(this.headline, own.length > 1 ? `${own.length} runs` : testText(first, this.until) || "training");
     setText(this.place, own.length < 2 ? placeText(first) : going.length ? `${going.length} going on${leftText(going)}` : "all ended");
   }
 
@@ -327,8 +328,9 @@ function stateText(track) {
   return track.state === "running" ? `epoch ${Math.min(track.epochs, Math.floor(epochAt(track)) + 1)} of ${track.epochs}` : WORDS[track.state];
 }
 
-function testText({ test }) {
-  const accuracy = test.accuracy.at(-1);
+/** Of the last test before `until`. */
+function testText({ test }, until = Infinity) {
+  const accuracy = test.accuracy[Math.min(test.accuracy.length, Math.floor(until / test.spacing)) - 1];
   return Number.isFinite(accuracy) ? `test accuracy ${percentText(accuracy)}` : "";
 }
 
