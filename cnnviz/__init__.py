@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from cnnviz.history import History
     from cnnviz.measure import cost_table
     from cnnviz.training import fit
+    from cnnviz.widgets.draw_pad import DrawPad
     from cnnviz.widgets.live_plot import LivePlot, compare_runs
     from cnnviz.widgets.network_builder import NetworkBuilder
+    from cnnviz.widgets.receptive_field import ReceptiveField
     from cnnviz.widgets.sliding_kernel import SlidingKernel
 
 __version__ = "0.1.0"
 __all__ = [
+    "DrawPad",
     "History",
     "LivePlot",
     "NetworkBuilder",
+    "ReceptiveField",
     "SlidingKernel",
     "Window",
     "check",
@@ -54,9 +58,11 @@ __all__ = [
 
 # public name -> (its module, the name inside it; "" stands for the module itself)
 _HOMES = {
+    "DrawPad": ("cnnviz.widgets.draw_pad", "DrawPad"),
     "History": ("cnnviz.history", "History"),
     "LivePlot": ("cnnviz.widgets.live_plot", "LivePlot"),
     "NetworkBuilder": ("cnnviz.widgets.network_builder", "NetworkBuilder"),
+    "ReceptiveField": ("cnnviz.widgets.receptive_field", "ReceptiveField"),
     "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
     "Window": ("cnnviz.geometry", "Window"),
     "check": ("cnnviz.exercises", "check"),

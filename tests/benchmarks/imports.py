@@ -24,8 +24,9 @@ def times_of(more: str, repeats: int) -> tuple[list[float], list[str]]:
     return [1000 * seconds for seconds, _ in runs], runs[-1][1]
 
 
-def measure(repeats: int = 7) -> list[Row]:
+def measure(quick: bool = False) -> list[Row]:
     """Import time, and how many modules come along."""
+    repeats = 3 if quick else 7
     runs, loaded = times_of("", repeats)
     widget, _ = times_of("cnnviz.SlidingKernel", repeats)
     heavy = [name for name in HEAVY if name in loaded]

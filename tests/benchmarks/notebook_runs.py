@@ -44,8 +44,8 @@ def run(path: Path) -> tuple[float, float]:
     return seconds, memory
 
 
-def measure() -> list[Row]:
-    """Rows for each notebook, and for those about which something was promised together."""
+def measure(quick: bool = False) -> list[Row]:
+    """Rows for each notebook, and for those about which something was promised together; there is no quick way."""
     runs = {path.stem: run(path) for path in sorted(FOLDER.glob("*.ipynb"))}
     rows = [Row(name, seconds, "s", note=f"{memory:.0f} MB at most") for name, (seconds, memory) in runs.items()]
     for title, numbers, seconds, memory in PROMISES:
