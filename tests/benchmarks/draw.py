@@ -38,6 +38,7 @@ WATCH = """root => {
 
 def pen(paper: Locator) -> Generator[None, None, None]:
     """Draw stroke after stroke, one point a step; after four strokes the paper is cleared."""
+    paper.scroll_into_view_if_needed()
     mouse, box = paper.page.mouse, paper.bounding_box()
     corners = ((0.2, 0.15), (0.8, 0.2), (0.5, 0.6), (0.3, 0.85), (0.7, 0.9))
     while True:

@@ -19,7 +19,7 @@ INK = 320  # pixels; the scans' median is 313
 PEN = 2.2  # half the width of a usual line: kept free at the border of the box
 THICKEST = 6.0  # half the width of the line of a lone vertical stroke, whose ink would else make it a square
 STRETCH = 1.5  # a narrow digit is widened by this much at most, so that a 1 stays narrow
-SMALLEST = 0.12  # of the paper: what is smaller is not blown up to a whole digit
+ENLARGED = 250.0  # pixels of the field that the paper's side may become: a dot is not blown up to a digit
 MOST_POINTS = 5000
 
 
@@ -61,8 +61,8 @@ def _fitted(strokes: Sequence[Stroke]) -> np.ndarray:
     """Return the line segments (n, from and to, x and y) in pixels, the drawing in the middle of the field."""
     points = np.concatenate([np.asarray(stroke, dtype=float) for stroke in strokes])
     low, high = points.min(axis=0), points.max(axis=0)
-    fill = (np.array([WIDTH, HEIGHT]) - 2 * PEN) / np.maximum(high - low, SMALLEST)
-    scale = np.minimum(fill, fill.min() * STRETCH)
+    fill = (np.array([WIDTH, HEIGHT]) - 2 * PEN) / np.maximum(high - low, 1e-6)
+    scale = np.minimum(fill, min(fill.min() * STRETCH, ENLARGED))
     segments = [pair for stroke in strokes for pair in pairwise(stroke if len(stroke) > 1 else stroke * 2)]
     return (np.array(segments) - (low + high) / 2) * scale + FIELD / 2
 
