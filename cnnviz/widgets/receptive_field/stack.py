@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cnnviz._checks import Pair, _either, _short
-from cnnviz.geometry import POOLS, Window, check_pool, read_layer, receptive_field
+from cnnviz.geometry import POOLS, Window, read_layer, receptive_field
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,8 +83,6 @@ def _read(at: int, layer: Any) -> Layer:
     stride = {"stride": size} if kind in POOLS else {}  # torch's rule: a pool steps by its own size
     try:
         window = Window(**{"kernel_size": size, **stride, **{name: given[name] for name in given if name != "kind"}})
-        if kind in POOLS:
-            check_pool(window, kind)
     except ValueError as error:
         raise ValueError(f"layer {at}: {error}") from None
     return MappingProxyType({"kind": kind, **{name: _plain(getattr(window, name)) for name in _SETTINGS}})

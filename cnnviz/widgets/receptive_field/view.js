@@ -11,7 +11,7 @@ const TICK_MS = 800; // the field grows by a layer
 const WINDOW_SLIDERS = { kernel_size: 11, stride: 4, padding: 5, dilation: 6 }; // how far they go, unless a layer is there already
 const PICTURE_END = 64;
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-const HINT = "Point at a unit of the last map; a click or the arrow keys keep one. Dark: many ways lead to it. Inner frame: 95 % of the squared gradient.";
+const HINT = "Point at a unit of the last map; a click or the arrow keys keep one. Strong colour: many ways lead from there to the unit. Inner frame: 95 % of the squared gradient.";
 const both = (value) => (Array.isArray(value) ? value : [value, value]);
 const across = (pair) => pair.join("×");
 
