@@ -92,6 +92,35 @@ def test_other_options_are_checked_too():
         models.create("resnet18", small=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "value", "wanted"),
+    [
+        ("googlenet", "aux_logits", "yes", "True or False"),
+        ("resnet50", "stride_in_1x1", 1, "True or False"),
+        ("alexnet_2012", "lrn", None, "True or False"),
+        ("fractalnet", "dropout", 0.5, "True or False"),
+        ("vgg16", "dropout", float("nan"), "a number from 0 to below 1"),
+        ("googlenet", "dropout_aux", 1, "a number from 0 to below 1"),
+        ("nin", "dropout", "0.5", "a number from 0 to below 1"),
+    ],
+)
+def test_every_yes_or_no_and_every_dropout_is_checked(name, option, value, wanted):
+    with pytest.raises(ValueError, match=re.escape(f"{name}: {option} {value!r} is not {wanted}")):
+        models.create(name, **{option: value})
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_width_of_zero_is_refused_and_a_hair_of_one_still_runs(name):
+    for option in {"width_mult", "width", "channels", "growth_rate"} & models.options(name).keys():
+        with pytest.raises(ValueError, match=f"{option} 0 is not a "):
+            models.create(name, **{option: 0})
+    if "width_mult" in models.options(name):
+        side = {"alexnet_2012": 227, "zfnet": 224, "nin": 32, "fractalnet": 32}.get(name, 299)
+        with torch.device("meta"):
+            thin = models.create(name, width_mult=0.01, num_classes=3).eval()
+        assert thin(torch.zeros(1, 3, side, side, device="meta")).shape == (1, 3)
+
+
 def test_a_family_that_registers_badly_is_told_so():
     def half(num_classes=10):
         raise NotImplementedError
@@ -109,17 +138,17 @@ def test_a_family_that_registers_badly_is_told_so():
 @pytest.mark.parametrize(
     ("name", "size", "sentence"),
     [
-        ("alexnet", 32, r"AlexNet: layer features\.12 gets a picture of 1x1, smaller than its window of 3x3: "),
-        ("vgg16", 16, r"VGG: layer features\.30 gets a picture of 1x1, smaller than its window of 2x2: "),
+        ("alexnet", 32, r"alexnet: layer features\.12 gets a picture of 1x1, smaller than its window of 3x3: "),
+        ("vgg16", 16, r"vgg16: layer features\.30 gets a picture of 1x1, smaller than its window of 2x2: "),
         (
             "densenet121",
             16,
-            r"DenseNet: layer features\.transition3\.pool gets a picture of 1x1, smaller than .* 2x2: ",
+            r"densenet121: layer features\.transition3\.pool gets a picture of 1x1, smaller than .* 2x2: ",
         ),
         (
             "inception_v3",
             64,
-            r"Inception3: layer Mixed_7a\S+ gets a picture of \dx\d, smaller than its window of 3x3: ",
+            r"inception_v3: layer Mixed_7a\S+ gets a picture of \dx\d, smaller than its window of 3x3: ",
         ),
     ],
 )
@@ -134,7 +163,7 @@ def test_inception_v3s_head_needs_299_in_training_mode():
     network.train()(torch.zeros(2, 3, 299, 299, device="meta"))
     with pytest.raises(ValueError) as error:
         network(torch.zeros(2, 3, 298, 298, device="meta"))
-    text = "Inception3: layer AuxLogits.conv1.conv gets a picture of 4x4, smaller than its window of 5x5: "
+    text = "inception_v3: layer AuxLogits.conv1.conv gets a picture of 4x4, smaller than its window of 5x5: "
     assert str(error.value) == text + "use a larger picture than 298x298 or the network's small=True"
     network.eval()(torch.zeros(2, 3, 298, 298, device="meta"))
 
@@ -142,18 +171,37 @@ def test_inception_v3s_head_needs_299_in_training_mode():
 @pytest.mark.parametrize(
     ("shape", "sentence"),
     [
-        ((1, 1, 64, 64), "ResNet: layer conv1 gets an input of 1 channels, but was built for 3"),
-        ((3, 64, 64), "ResNet: layer bn1 gets an input of shape (64, 32, 32), not (N, C, H, W)"),
-        ((2, 64), "ResNet: layer conv1 gets an input of shape (2, 64), not (N, C, H, W)"),
+        ((1, 1, 64, 64), "resnet18: layer conv1 gets an input of 1 channels, but was built for 3"),
+        ((3, 64, 64), "resnet18: layer bn1 gets an input of shape (64, 32, 32), not (N, C, H, W)"),
+        ((2, 64), "resnet18: layer conv1 gets an input of shape (2, 64), not (N, C, H, W)"),
         (
             (1, 3, 20, 20),
-            "ResNet: layer layer4.0.bn1 gets one value a channel, of which batch norm takes no variance: ",
+            "resnet18: layer layer4.0.bn1 gets one value a channel, of which batch norm takes no variance: ",
         ),
     ],
 )
 def test_other_pictures_that_do_not_fit(shape, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
         models.create("resnet18", num_classes=2).train()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_takes_a_picture_or_names_the_layer_at_which_it_does_not(name):
+    network = on_meta(name).train()
+    for side in (3, 64):
+        try:
+            network(torch.zeros(2, models.options(name)["in_channels"], side, side, device="meta"))
+        except ValueError as error:
+            words = str(error).split()
+            assert words[:2] == [f"{name}:", "layer"]
+            assert words[2] in dict(network.named_modules())
+            assert "use" in words
+
+
+def test_nan_goes_in_and_comes_out():
+    scores = models.create("lenet5").eval()(torch.full((1, 1, 32, 32), torch.nan))
+    assert scores.shape == (1, 10)
+    assert scores.isnan().all()
 
 
 class Wrong(_network.Network):
@@ -168,8 +216,10 @@ class Wrong(_network.Network):
 def test_a_dense_layer_that_does_not_fit_is_named_and_all_else_passes_unchanged():
     with pytest.raises(ValueError, match="Wrong: layer part gets 5 values, but was built for 4"):
         Wrong(nn.Linear(4, 2))(torch.zeros(1, 5))
+    with pytest.raises(ValueError, match=r"layer part gets numbers of type torch.uint8: use x.float\(\), and divide"):
+        Wrong(nn.Linear(4, 2))(torch.zeros(1, 4, dtype=torch.uint8))
     with pytest.raises(RuntimeError, match="dtype"):
-        Wrong(nn.Linear(4, 2))(torch.zeros(1, 4, dtype=torch.long))
+        Wrong(nn.Linear(4, 2))(torch.zeros(1, 4, dtype=torch.double))
     with pytest.raises(RuntimeError, match="must match"):
         Wrong(lambda x: x + torch.zeros(3))(torch.zeros(2))
     with pytest.raises(TypeError):

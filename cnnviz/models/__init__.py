@@ -84,15 +84,16 @@ def create(
     unknown = own_options.keys() - known.keys()
     if unknown:
         raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}: its options are {', '.join(known)}")
-    for option, value in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if value is not None:
-            own_options[option] = _count(name, option, value)
-    if not isinstance(own_options.get("small", False), bool):
-        raise ValueError(f"{name}: small {own_options['small']!r} is not True or False")
+    asked = {"num_classes": num_classes, "in_channels": in_channels}
+    given = {option: value for option, value in asked.items() if value is not None} | own_options
+    given = {option: _checked(name, option, value, known[option]) for option, value in given.items()}
     factory = _registry.FACTORIES[name]
     if weights is None:
-        return factory(**own_options)
-    return import_module("cnnviz.models._weights").pretrained(name, weights, factory, known, own_options)
+        network = factory(**given)
+    else:
+        network = import_module("cnnviz.models._weights").pretrained(name, weights, factory, known, given)
+    network.name, network.options = name, known | given
+    return network
 
 
 def published(name: str | None = None) -> Any:
@@ -125,7 +126,15 @@ def _unknown(name: object) -> str:
     return f"network {name!r} is not known: " + (f"did you mean {' or '.join(near)}?" if near else f"use {known}")
 
 
-def _count(name: str, option: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name}: {option} {value!r} is not a whole number of at least 1")
-    return int(value)
+def _checked(name: str, option: str, value: Any, default: Any) -> Any:
+    """Return an option's value, or refuse it by what all networks agree on; a factory checks what is its own."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if option in ("num_classes", "in_channels"):
+        if not (number and isinstance(value, numbers.Integral) and value >= 1):
+            raise ValueError(f"{name}: {option} {value!r} is not a whole number of at least 1")
+        return int(value)
+    if isinstance(default, bool) and not isinstance(value, bool):
+        raise ValueError(f"{name}: {option} {value!r} is not True or False")
+    if option.startswith("dropout") and isinstance(default, float) and not (number and 0 <= value < 1):
+        raise ValueError(f"{name}: {option} {value!r} is not a number from 0 to below 1")
+    return value

@@ -1,9 +1,9 @@
-"""What the networks share: a base class whose errors name the layer, one small block, and starting weights."""
+"""What all networks share: a base class whose errors name the layer, and starting weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
 import torch
@@ -39,6 +39,9 @@ class Network(nn.Module):
     ValueError: Tiny: layer conv gets a picture of 3x3, smaller than its window of 5x5: use a larger picture than 3x3
     """
 
+    name = ""  # what `models.create` was asked for, and all of its options
+    options: Mapping[str, Any] = MappingProxyType({})
+
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         try:
             return super().__call__(*inputs, **named)
@@ -48,25 +51,11 @@ class Network(nn.Module):
             reason = _reason(self, error.__traceback__)
             if reason is None:
                 raise
-            text = f"{type(self).__name__}: {reason}"
+            text = f"{self.name or type(self).__name__}: {reason}"
             if inputs and isinstance(inputs[0], Tensor) and "picture of" in reason:
                 text += f": use a larger picture than {_size(inputs[0].shape[-2:])}"
-                text += " or the network's small=True" if getattr(self, "small", None) is False else ""
+                text += " or the network's small=True" if self.options.get("small") is False else ""
         raise ValueError(text)
-
-
-class ConvNormRelu(nn.Module):
-    """Convolution without bias, batch norm, ReLU: the layer of the Inception family since 2015."""
-
-    def __init__(self, in_channels: int, out_channels: int, **convolution: Any) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, bias=False, **convolution)
-        self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
-        self.relu = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the three in order."""
-        return self.relu(self.bn(self.conv(x)))
 
 
 def initialise(
@@ -111,6 +100,8 @@ def _fault(layer: nn.Module, x: Tensor) -> str | None:
     channels = {nn.Conv2d: "in_channels", nn.BatchNorm2d: "num_features"}.get(type(layer))
     if channels and x.dim() != 4:
         return f"an input of shape {tuple(x.shape)}, not (N, C, H, W)"
+    if not x.is_floating_point() and isinstance(layer, (nn.Conv2d, nn.Linear)):
+        return f"numbers of type {x.dtype}: use x.float(), and divide the values of a photo by 255"
     if channels and x.shape[1] != getattr(layer, channels):
         return f"an input of {x.shape[1]} channels, but was built for {getattr(layer, channels)}"
     if isinstance(layer, nn.BatchNorm2d) and layer.training and x.numel() == x.shape[1]:

@@ -1,14 +1,11 @@
-"""What several of our own networks are made of: a convolution with its batch norm, branches side by side, checks."""
+"""What several networks are made of: a convolution with its batch norm, stems, checks of options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
-
-from cnnviz.models._network import ConvNormRelu
 
 Size = int | tuple[int, int]
 Scale = Callable[[int], int]  # a published number of channels -> ours
@@ -55,25 +52,26 @@ def scale(width_mult: float, multiple: int = 1) -> Scale:
     return lambda channels: max(1, round(channels * width_mult / multiple)) * multiple
 
 
-def conv(in_channels: int, out_channels: int, kernel_size: Size, stride: int = 1, padding: Any = None) -> ConvNormRelu:
-    """Return a convolution with batch norm and ReLU; without a padding, one that keeps the size at stride 1.
+def conv_norm(
+    in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1, groups: int = 1, relu: Any = None
+) -> nn.Sequential:
+    """Return a convolution that keeps the size at stride 1, its batch norm, and perhaps an activation.
 
-    >>> conv(8, 16, (1, 7)).conv.padding
-    (0, 3)
+    >>> [type(layer).__name__ for layer in conv_norm(8, 16, 3, relu=nn.ReLU6)]
+    ['Conv2d', 'BatchNorm2d', 'ReLU6']
     """
-    height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    padding = (height // 2, width // 2) if padding is None else padding
-    return ConvNormRelu(in_channels, out_channels, kernel_size=(height, width), stride=stride, padding=padding)
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), *([relu()] if relu else []))
 
 
-def chain(in_channels: int, *steps: tuple[int, Size]) -> nn.Sequential:
-    """Return convolutions one after the other, each given as (channels, kernel_size), all keeping the size.
+def first_window(small: bool) -> tuple[int, int]:
+    """Return kernel size and stride with which most networks for 224x224 begin, or those that suit 32x32."""
+    return (3, 1) if small else (7, 2)
 
-    >>> chain(64, (32, 1), (48, 3))(torch.zeros(1, 64, 5, 5)).shape
-    torch.Size([1, 48, 5, 5])
-    """
-    widths = [in_channels, *(channels for channels, _ in steps)]
-    return nn.Sequential(*(conv(a, b, size) for a, (b, size) in zip(widths[:-1], steps, strict=True)))
+
+def first_pool(small: bool) -> nn.Module:
+    """Return the pool behind it, none for 32x32."""
+    return nn.Identity() if small else nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
 
 
 def keep_signal(weight: Tensor) -> None:
@@ -82,35 +80,3 @@ def keep_signal(weight: Tensor) -> None:
     Without batch norm a deep net needs it: torch's own start shrinks the scores of ``googlenet_2014`` to 1e-8.
     """
     nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu")
-
-
-class Branches(nn.Module):
-    """Layers side by side on one input, their outputs stacked along the channels.
-
-    >>> Branches(a=nn.Conv2d(8, 2, 1), b=nn.Conv2d(8, 3, 3, padding=1))(torch.zeros(1, 8, 5, 5)).shape
-    torch.Size([1, 5, 5, 5])
-    """
-
-    def __init__(self, **branches: nn.Module) -> None:
-        super().__init__()
-        for name, branch in branches.items():
-            self.add_module(name, branch)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the branches' outputs, in their order."""
-        return torch.cat([branch(x) for branch in self.children()], dim=1)
-
-
-def width(layer: nn.Module, in_channels: int) -> int:
-    """Return how many channels leave a chain of convolutions, pools and branches that ``in_channels`` enter.
-
-    >>> width(Branches(conv=conv(8, 2, 3), pool=nn.MaxPool2d(3, 1, 1)), 8)
-    10
-    """
-    if isinstance(layer, nn.Conv2d):
-        return layer.out_channels
-    if isinstance(layer, Branches):
-        return sum(width(branch, in_channels) for branch in layer.children())
-    for child in layer.children():
-        in_channels = width(child, in_channels)
-    return in_channels

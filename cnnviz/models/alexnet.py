@@ -24,7 +24,6 @@ class AlexNet(Network):
 
     def __init__(self, num_classes: int, in_channels: int, small: bool, dropout: float) -> None:
         super().__init__()
-        self.small = small
         grid, hidden = (3, 512) if small else (6, 4096)
         layers: list[nn.Module] = []
         channels = in_channels

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cnnviz.geometry import Window
 from cnnviz.models._network import Network, initialise
-from cnnviz.models._parts import ACTIVATIONS, check_share, check_whole, choose, keep_signal, scale
+from cnnviz.models._parts import ACTIVATIONS, check_whole, choose, keep_signal, scale
 from cnnviz.models._registry import register
 
 
@@ -54,10 +54,9 @@ class AlexNet2012(Network):
         activation: str, dropout: float, init: str, width_mult: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        check_share("dropout", dropout)
         w = scale(width_mult, multiple=2)  # two groups
         act, start = choose("activation", activation, ACTIVATIONS), choose("init", init, STARTS)
-        self.num_classes, self.picture, self.side = num_classes, picture, last_side(layers, pool, picture)
+        self.picture, self.side = picture, last_side(layers, pool, picture)
         self.features = nn.Sequential()
         for layer in layers:
             channels = w(layer.channels)
@@ -84,10 +83,8 @@ class AlexNet2012(Network):
         maps = self.features(x)
         if maps.shape[-2:] != (self.side, self.side):
             given, got = ("x".join(map(str, picture.shape[-2:])) for picture in (x, maps))
-            raise ValueError(
-                f"a picture of {given} ends in maps of {got}, but the dense layers were built for "
-                f"{self.side}x{self.side}: use {self.picture}x{self.picture}"
-            )
+            built = f"layer classifier.1 gets maps of {got}, but was built for {self.side}x{self.side}"
+            raise ValueError(f"{self.name}: {built}: use pictures of {self.picture}x{self.picture}, not {given}")
         return self.classifier(maps)
 
 
@@ -126,8 +123,6 @@ def alexnet_2012(
 
     Parameters
     ----------
-    num_classes, in_channels
-        Scores out, channels in.
     small
         For 32x32: the first convolution is 3x3 with stride 1. The pools stay, so that the last maps are 3x3.
     groups
@@ -153,6 +148,4 @@ def alexnet_2012(
     ]
     pool = Window(kernel_size=3 if overlapping else 2, stride=2)
     picture = 32 if small else 227
-    net = AlexNet2012(layers, pool, picture, num_classes, in_channels, activation, dropout, init, width_mult)
-    net.small = small
-    return net
+    return AlexNet2012(layers, pool, picture, num_classes, in_channels, activation, dropout, init, width_mult)

@@ -25,7 +25,6 @@ class FPN(Network):
 
     def __init__(self, backbone: resnet.ResNet, num_classes: int, channels: int) -> None:
         super().__init__()
-        self.num_classes, self.small = num_classes, backbone.small
         self.stem = nn.Sequential(backbone.conv1, backbone.bn1, backbone.relu, backbone.maxpool)  # 64, 56, 56
         self.stages = nn.ModuleList([backbone.layer1, backbone.layer2, backbone.layer3, backbone.layer4])
         widths = [list(resnet_convolutions(stage))[-1].out_channels for stage in self.stages]
@@ -70,8 +69,6 @@ def fpn(
 
     Parameters
     ----------
-    num_classes, in_channels
-        Scores out, channels in.
     small
         The backbone's stem for 32x32: levels of 32x32 to 4x4.
     backbone

@@ -1,127 +1,137 @@
-"""GoogLeNet in the form that torchvision ships, with batch norm; for the paper's own, see ``googlenet_2014``."""
+"""GoogLeNet: as torchvision ships it, and as in the paper (5x5 branches, biases, local response normalisation).
+
+Szegedy et al., "Going deeper with convolutions", CVPR 2015 (arXiv 1409.4842), table 1 and figure 3. The shipped form
+came out of its authors' later code: batch norm behind every convolution, and a 3x3 where the table says 5x5.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from cnnviz.models._network import ConvNormRelu, Network, Outputs, initialise
+from cnnviz.models._inception import Branches, ConvNormRelu, Inceptions, width
+from cnnviz.models._network import initialise
+from cnnviz.models._parts import first_window, keep_signal, scale
 from cnnviz.models._registry import register
 
-# Szegedy et al., "Going deeper with convolutions", arXiv 1409.4842, table 1. This form came out of its authors' later
-# code: batch norm behind every convolution, and a 3x3 where the table says 5x5.
-# channels of 1x1; 1x1 before 3x3; 3x3; 1x1 before the second 3x3; second 3x3; 1x1 behind the pool
-INCEPTIONS = {
-    "3a": (64, 96, 128, 16, 32, 32),
-    "3b": (128, 128, 192, 32, 96, 64),
-    "maxpool3": 3,
-    "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64),
-    "4c": (128, 128, 256, 24, 64, 64),
-    "4d": (112, 144, 288, 32, 64, 64),
-    "4e": (256, 160, 320, 32, 128, 128),
-    "maxpool4": 2,
-    "5a": (256, 160, 320, 32, 128, 128),
-    "5b": (384, 192, 384, 48, 128, 128),
+
+class Widths(NamedTuple):
+    """The columns of table 1: channels of each branch, and of the 1x1 that thins its input."""
+
+    one: int
+    three_reduce: int
+    three: int
+    five_reduce: int
+    five: int
+    pool: int
+
+
+MODULES = {
+    "3a": Widths(64, 96, 128, 16, 32, 32),  # 192 -> 256, 28x28
+    "3b": Widths(128, 128, 192, 32, 96, 64),  # 256 -> 480, 28x28
+    "4a": Widths(192, 96, 208, 16, 48, 64),  # 480 -> 512, 14x14
+    "4b": Widths(160, 112, 224, 24, 64, 64),  # 512
+    "4c": Widths(128, 128, 256, 24, 64, 64),  # 512
+    "4d": Widths(112, 144, 288, 32, 64, 64),  # 512 -> 528
+    "4e": Widths(256, 160, 320, 32, 128, 128),  # 528 -> 832, 14x14
+    "5a": Widths(256, 160, 320, 32, 128, 128),  # 832, 7x7
+    "5b": Widths(384, 192, 384, 48, 128, 128),  # 832 -> 1024, 7x7
 }
-HEADS = {"4a": "aux1", "4d": "aux2"}  # the blocks behind which an auxiliary head reads along
+POOLS = {"3b": "maxpool3", "4e": "maxpool4"}  # behind these modules
+HEADS = {"4a": "aux1", "4d": "aux2"}
+Conv = Callable[..., nn.Module]
 
 
-class Inception(nn.Module):
-    """Four branches side by side: 1x1; 1x1 and 3x3; 1x1 and 3x3; pool and 1x1."""
+def relu_conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
+    """Return a convolution that keeps the size at stride 1, and its ReLU."""
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2), nn.ReLU())
 
-    def __init__(self, in_channels: int, channels: tuple[int, ...]) -> None:
-        super().__init__()
-        one, before_three, three, before_five, five, behind_pool = channels
-        conv1x1, conv3x3 = partial(ConvNormRelu, kernel_size=1), partial(ConvNormRelu, kernel_size=3, padding=1)
-        self.branch1 = conv1x1(in_channels, one)
-        self.branch2 = nn.Sequential(conv1x1(in_channels, before_three), conv3x3(before_three, three))
-        self.branch3 = nn.Sequential(conv1x1(in_channels, before_five), conv3x3(before_five, five))
-        pool = nn.MaxPool2d(kernel_size=3, stride=1, padding=1)
-        self.branch4 = nn.Sequential(pool, conv1x1(in_channels, behind_pool))
-        self.out_channels = one + three + five + behind_pool
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) -> (N, out_channels, H, W)."""
-        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], dim=1)
+def inception(in_channels: int, widths: Widths, conv: Conv = relu_conv, large: int = 5) -> Branches:
+    """Return the module of figure 2b: 1x1, 3x3, 5x5 and a pool side by side, thinned by 1x1 first.
+
+    Examples
+    --------
+    >>> from torch import zeros
+    >>> inception(192, MODULES["3a"])(zeros(1, 192, 28, 28)).shape
+    torch.Size([1, 256, 28, 28])
+    """
+    one, three_reduce, three, five_reduce, five, pool = widths
+    return Branches(
+        branch1=conv(in_channels, one, 1),
+        branch2=nn.Sequential(conv(in_channels, three_reduce, 1), conv(three_reduce, three, 3)),
+        branch3=nn.Sequential(conv(in_channels, five_reduce, 1), conv(five_reduce, five, large)),
+        branch4=nn.Sequential(nn.MaxPool2d(3, 1, padding=1), conv(in_channels, pool, 1)),
+    )
+
+
+def naive_inception(in_channels: int, widths: Widths) -> Branches:
+    """Return the module of figure 2a, without 1x1 reductions; the pool passes all channels on.
+
+    Examples
+    --------
+    >>> from torch import zeros
+    >>> naive_inception(192, MODULES["3a"])(zeros(1, 192, 28, 28)).shape
+    torch.Size([1, 416, 28, 28])
+    """
+    kernels = {"one": 1, "three": 3, "five": 5}
+    convs = {name: relu_conv(in_channels, getattr(widths, name), size) for name, size in kernels.items()}
+    return Branches(**convs, pool=nn.MaxPool2d(3, 1, padding=1))
 
 
 class AuxiliaryHead(nn.Module):
     """A small classifier in the middle of the network, so that gradients reach the early layers."""
 
-    def __init__(self, in_channels: int, num_classes: int, dropout: float) -> None:
+    def __init__(self, conv: nn.Module, pool: nn.Module, channels: int, num_classes: int, dropout: float) -> None:
         super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(4)
-        self.conv = ConvNormRelu(in_channels, 128, kernel_size=1)
-        self.fc1 = nn.Linear(128 * 4 * 4, 1024)
+        self.pool, self.conv = pool, conv
+        self.fc1 = nn.Linear(channels * 4 * 4, channels * 8)
         self.relu = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
-        self.fc2 = nn.Linear(1024, num_classes)
+        self.fc2 = nn.Linear(channels * 8, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) -> (N, num_classes)."""
-        x = self.conv(self.pool(x)).flatten(1)  # (N, 2048)
+        """(N, in_channels, 14, 14) -> (N, num_classes)."""
+        x = self.conv(self.pool(x)).flatten(1)  # (N, 128, 4, 4) -> (N, 2048)
         return self.fc2(self.dropout(self.relu(self.fc1(x))))
 
 
-class GoogLeNet(Network):
-    """A stem, nine inception modules, a global average and one dense layer."""
+class GoogLeNet(Inceptions):
+    """A stem, nine inception modules, a global average and one dense layer; two heads that help in training."""
 
     def __init__(
-        self,
-        num_classes: int,
-        in_channels: int,
-        small: bool,
-        aux_logits: bool,
-        dropout: float,
-        dropout_aux: float,
-        transform_input: bool,
-    ) -> None:
-        super().__init__()
-        self.small = small
-        self.aux_logits = aux_logits
-        self.transform_input = transform_input
-        stem = {"kernel_size": 3, "padding": 1} if small else {"kernel_size": 7, "stride": 2, "padding": 3}
-        self.conv1 = ConvNormRelu(in_channels, 64, **stem)
-        self.maxpool1 = nn.Identity() if small else pool(3)
-        self.conv2 = ConvNormRelu(64, 64, kernel_size=1)
-        self.conv3 = ConvNormRelu(64, 192, kernel_size=3, padding=1)
-        self.maxpool2 = pool(3)
-        channels = 192
-        for name, row in INCEPTIONS.items():
-            if isinstance(row, int):
-                self.add_module(name, pool(row))
-                continue
-            inception = Inception(channels, row)
-            self.add_module(f"inception{name}", inception)
-            channels = inception.out_channels
+        self, paper: bool, num_classes: int, in_channels: int, small: bool, aux_logits: bool, dropout: float,
+        dropout_aux: float, transform_input: bool, width_mult: float,
+    ) -> None:  # fmt: skip
+        w, conv, large = scale(width_mult), relu_conv if paper else ConvNormRelu, 5 if paper else 3
+        layers: dict[str, nn.Module] = {
+            "conv1": conv(in_channels, w(64), *first_window(small)),  # 64, 112, 112
+            "maxpool1": nn.Identity() if small else pool(3),  # 64, 56, 56
+            **({"norm1": lrn()} if paper else {}),
+            "conv2": conv(w(64), w(64), 1),
+            "conv3": conv(w(64), w(192), 3),  # 192, 56, 56
+            **({"norm2": lrn()} if paper else {}),
+            "maxpool2": pool(3),  # 192, 28, 28
+        }
+        heads, channels = {}, w(192)
+        for name, row in MODULES.items():
+            module = layers[f"inception{name}"] = inception(channels, Widths(*map(w, row)), conv, large)
+            channels = width(module, channels)
+            if name in POOLS:
+                layers[POOLS[name]] = pool(3 if paper or name == "3b" else 2)
             if aux_logits and name in HEADS:
-                self.add_module(HEADS[name], AuxiliaryHead(channels, num_classes, dropout_aux))
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(channels, num_classes)
-        start = partial(nn.init.normal_, std=0.01)
-        initialise(self, conv=start, linear=start, zero_biases=False)
-
-    def forward(self, x: Tensor) -> Tensor | Outputs:
-        """Return class scores (N, num_classes) for pictures (N, in_channels, H, W).
-
-        With auxiliary heads and in training mode, their scores come along in an ``Outputs``.
-        """
-        if self.transform_input:
-            x = as_tensorflow(x)
-        x = self.maxpool1(self.conv1(x))  # (N, 3, 224, 224) -> (N, 64, 56, 56)
-        x = self.maxpool2(self.conv3(self.conv2(x)))  # (N, 192, 28, 28)
-        auxiliary = []
-        for name, row in INCEPTIONS.items():  # 3a to 5b: (N, 256, 28, 28) ... (N, 512, 14, 14) ... (N, 1024, 7, 7)
-            x = self.get_submodule(name if isinstance(row, int) else f"inception{name}")(x)
-            if self.aux_logits and self.training and name in HEADS:
-                auxiliary.append(self.get_submodule(HEADS[name])(x))
-        x = self.avgpool(x).flatten(1)  # (N, 1024)
-        logits = self.fc(self.dropout(x))
-        return Outputs(logits, tuple(auxiliary)) if auxiliary else logits
+                shrink = nn.AvgPool2d(5, 3) if paper and not small else nn.AdaptiveAvgPool2d(4)  # 14x14 -> 4x4
+                head = AuxiliaryHead(conv(channels, w(128), 1), shrink, w(128), num_classes, dropout_aux)
+                heads[f"inception{name}"] = (HEADS[name], head)
+        super().__init__(layers, channels, num_classes, dropout, heads, transform_input)
+        if paper:
+            initialise(self, conv=keep_signal, linear=keep_signal)
+        else:
+            start = partial(nn.init.normal_, std=0.01)
+            initialise(self, conv=start, linear=start, zero_biases=False)
 
 
 def pool(kernel_size: int) -> nn.MaxPool2d:
@@ -129,30 +139,34 @@ def pool(kernel_size: int) -> nn.MaxPool2d:
     return nn.MaxPool2d(kernel_size, stride=2, ceil_mode=True)
 
 
-def as_tensorflow(x: Tensor) -> Tensor:
-    """Turn pictures normalised with ImageNet's mean and deviation into ones from -1 to 1.
-
-    The published weights of GoogLeNet and Inception v3 were trained in TensorFlow on such pictures.
-    """
-    mean = x.new_tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    deviation = x.new_tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
-    return (x * deviation + mean - 0.5) / 0.5
+def lrn() -> nn.LocalResponseNorm:
+    """Return the normalisation of AlexNet, with the numbers of the authors' Caffe model."""
+    return nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
 
 
 @register
 def googlenet(
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    small: bool = False,
-    aux_logits: bool = False,
-    dropout: float = 0.2,
-    dropout_aux: float = 0.7,
-    transform_input: bool = False,
-) -> GoogLeNet:
-    """Build GoogLeNet for 224x224: 6,624,904 parameters, 13,004,888 with the two auxiliary heads (``aux_logits``).
+    num_classes: int = 1000, in_channels: int = 3, small: bool = False, aux_logits: bool = False, dropout: float = 0.2,
+    dropout_aux: float = 0.7, transform_input: bool = False, width_mult: float = 1.0,
+) -> GoogLeNet:  # fmt: skip
+    """Build GoogLeNet as shipped, for 224x224: 6,624,904 parameters, 13,004,888 with both heads (``aux_logits``).
 
     With heads, a call in training mode returns ``Outputs(logits, (aux1, aux2))``, to be added to the loss times 0.3.
     ``transform_input`` takes pictures normalised as for the other networks where the weights expect -1 to 1.
     ``small`` is for 32x32: a first convolution of 3x3, stride 1, and no pool behind it.
     """
-    return GoogLeNet(num_classes, in_channels, small, aux_logits, dropout, dropout_aux, transform_input)
+    return GoogLeNet(
+        False, num_classes, in_channels, small, aux_logits, dropout, dropout_aux, transform_input, width_mult
+    )
+
+
+@register
+def googlenet_2014(
+    num_classes: int = 1000, in_channels: int = 3, small: bool = False, aux_logits: bool = False, dropout: float = 0.4,
+    dropout_aux: float = 0.7, width_mult: float = 1.0,
+) -> GoogLeNet:  # fmt: skip
+    """Build GoogLeNet as in the paper, for 224x224: 6,998,552 parameters, 13,378,280 with both heads.
+
+    Heads and ``small`` are as in ``googlenet``.
+    """
+    return GoogLeNet(True, num_classes, in_channels, small, aux_logits, dropout, dropout_aux, False, width_mult)

@@ -44,7 +44,6 @@ class LeNet5(Network):
         super().__init__()
         check_whole("padding", padding, least=0)
         act, pooling = choose("activation", activation, ACTIVATIONS), choose("pool", pool, POOLS)
-        self.num_classes = num_classes
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 6, 5, padding=padding), act(),  # C1: 6, 28, 28
             pooling(2),  # S2: 6, 14, 14
@@ -149,7 +148,6 @@ class LeNet51998(Network):
 
     def __init__(self, num_classes: int, in_channels: int) -> None:
         super().__init__()
-        self.num_classes = num_classes
         self.c1 = nn.Sequential(nn.Conv2d(in_channels, 6, 5), Squash())  # 6, 28, 28
         self.s2 = nn.Sequential(TrainablePool(6), Squash())  # 6, 14, 14
         self.c3 = nn.Sequential(PartialConv2d(C3_READS, 5), Squash())  # 16, 10, 10

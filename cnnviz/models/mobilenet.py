@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import scale
+from cnnviz.models._parts import conv_norm, scale
 from cnnviz.models._registry import register
 
 # Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision applications", arXiv 1704.04861,
@@ -17,7 +17,7 @@ PAIRS = (
     (64, 1),
     (128, 2), (128, 1),
     (256, 2), (256, 1),
-    (512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1),
+    (512, 2), *[(512, 1)] * 5,
     (1024, 2), (1024, 1),
 )  # fmt: skip
 
@@ -34,28 +34,18 @@ INVERTED = (
 )
 
 
-def conv_norm(
-    in_channels: int, out_channels: int, kernel_size: int, relu: nn.Module, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
-    """Return convolution, batch norm and activation in a row."""
-    padding = kernel_size // 2
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), relu)
-
-
 class MobileNetV1(Network):
     """One ordinary convolution, thirteen depthwise separable ones, a global average and one dense layer."""
 
     def __init__(self, num_classes: int, in_channels: int, small: bool, width_mult: float) -> None:
         super().__init__()
-        self.small = small
         width = scale(width_mult)
         channels = width(32)
-        layers = [conv_norm(in_channels, channels, 3, nn.ReLU(), stride=1 if small else 2)]
+        layers = [conv_norm(in_channels, channels, 3, 1 if small else 2, relu=nn.ReLU)]
         for index, (out_channels, stride) in enumerate(PAIRS):
             stride = 1 if small and index == 1 else stride
-            depthwise = conv_norm(channels, channels, 3, nn.ReLU(), stride=stride, groups=channels)
-            pointwise = conv_norm(channels, width(out_channels), 1, nn.ReLU())
+            depthwise = conv_norm(channels, channels, 3, stride, groups=channels, relu=nn.ReLU)
+            pointwise = conv_norm(channels, width(out_channels), relu=nn.ReLU)
             layers.append(nn.Sequential(depthwise, pointwise))
             channels = width(out_channels)
         self.features = nn.Sequential(*layers)
@@ -76,9 +66,8 @@ class InvertedResidual(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
         super().__init__()
         inner = in_channels * expansion
-        layers: list[nn.Module] = [conv_norm(in_channels, inner, 1, nn.ReLU6())] if expansion > 1 else []
-        layers.append(conv_norm(inner, inner, 3, nn.ReLU6(), stride=stride, groups=inner))
-        layers += [nn.Conv2d(inner, out_channels, kernel_size=1, bias=False), nn.BatchNorm2d(out_channels)]
+        layers: list[nn.Module] = [conv_norm(in_channels, inner, relu=nn.ReLU6)] if expansion > 1 else []
+        layers += [conv_norm(inner, inner, 3, stride, groups=inner, relu=nn.ReLU6), *conv_norm(inner, out_channels)]
         self.conv = nn.Sequential(*layers)
         self.shortcut = stride == 1 and in_channels == out_channels
 
@@ -92,17 +81,16 @@ class MobileNetV2(Network):
 
     def __init__(self, num_classes: int, in_channels: int, small: bool, width_mult: float, dropout: float) -> None:
         super().__init__()
-        self.small = small
         scale(width_mult)  # refuses what is no multiplier
         channels, last = by_eights(32 * width_mult), by_eights(1280 * max(1.0, width_mult))
-        features: list[nn.Module] = [conv_norm(in_channels, channels, 3, nn.ReLU6(), stride=1 if small else 2)]
+        features: list[nn.Module] = [conv_norm(in_channels, channels, 3, 1 if small else 2, relu=nn.ReLU6)]
         for row, (expansion, width, repeats, first_stride) in enumerate(INVERTED):
             out_channels = by_eights(width * width_mult)
             for index in range(repeats):
                 stride = first_stride if index == 0 and not (small and row == 1) else 1
                 features.append(InvertedResidual(channels, out_channels, stride, expansion))
                 channels = out_channels
-        features.append(conv_norm(channels, last, 1, nn.ReLU6()))
+        features.append(conv_norm(channels, last, relu=nn.ReLU6))
         self.features = nn.Sequential(*features)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(last, num_classes))

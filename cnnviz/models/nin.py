@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, initialise
-from cnnviz.models._parts import check_share, check_whole, keep_signal, scale
+from cnnviz.models._parts import check_whole, keep_signal, scale
 from cnnviz.models._registry import register
 
 
@@ -45,12 +45,10 @@ class NiN(Network):
         dropout: float, width_mult: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        check_share("dropout", dropout)
         check_whole("one_by_ones", one_by_ones, least=0)
         if one_by_ones > 2:
             raise ValueError(f"one_by_ones {one_by_ones} is more than the 2 of the paper: use 0, 1 or 2")
         w = scale(width_mult)
-        self.num_classes, self.small = num_classes, small
         self.features = nn.Sequential()
         for index, block in enumerate(blocks, start=1):
             widths = [w(channels) if channels else num_classes for channels in block.channels]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import scale
+from cnnviz.models._parts import conv_norm, first_pool, first_window, scale
 from cnnviz.models._registry import register_each
 
 
@@ -43,11 +43,8 @@ class BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, kernel_size=3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu1 = nn.ReLU()
-        self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.conv1, self.bn1, self.relu1 = conv_norm(in_channels, width, 3, stride, relu=nn.ReLU)
+        self.conv2, self.bn2 = conv_norm(width, width, 3)
         self.downsample = shortcut(in_channels, width, stride)
         self.relu2 = nn.ReLU()
 
@@ -64,26 +61,15 @@ class Bottleneck(nn.Module):
     expansion = 4
 
     def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        stride: int = 1,
-        groups: int = 1,
-        group_width: int = 64,
+        self, in_channels: int, width: int, stride: int = 1, groups: int = 1, group_width: int = 64,
         stride_in_1x1: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
-        out_channels = width * self.expansion
-        inner = width * group_width // 64 * groups
+        inner, out_channels = max(1, width * group_width // 64) * groups, width * self.expansion
         first, second = (stride, 1) if stride_in_1x1 else (1, stride)
-        self.conv1 = nn.Conv2d(in_channels, inner, kernel_size=1, stride=first, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
-        self.relu1 = nn.ReLU()
-        self.conv2 = nn.Conv2d(inner, inner, kernel_size=3, stride=second, padding=1, groups=groups, bias=False)
-        self.bn2 = nn.BatchNorm2d(inner)
-        self.relu2 = nn.ReLU()
-        self.conv3 = nn.Conv2d(inner, out_channels, kernel_size=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.conv1, self.bn1, self.relu1 = conv_norm(in_channels, inner, 1, first, relu=nn.ReLU)
+        self.conv2, self.bn2, self.relu2 = conv_norm(inner, inner, 3, second, groups, relu=nn.ReLU)
+        self.conv3, self.bn3 = conv_norm(inner, out_channels)
         self.downsample = shortcut(in_channels, out_channels, stride)
         self.relu3 = nn.ReLU()
 
@@ -97,37 +83,25 @@ class Bottleneck(nn.Module):
 
 def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
     """Return an empty shortcut, or a 1x1 convolution where the shape changes (option B of the paper)."""
-    if stride == 1 and in_channels == out_channels:
-        return nn.Sequential()
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+    same = stride == 1 and in_channels == out_channels
+    return nn.Sequential() if same else conv_norm(in_channels, out_channels, 1, stride)
 
 
 class ResNet(Network):
     """A stem that quarters the picture, four stages of residual blocks, a global average and one dense layer."""
 
     def __init__(
-        self,
-        stages: Stages,
-        num_classes: int,
-        in_channels: int,
-        small: bool,
-        stride_in_1x1: bool = False,
+        self, stages: Stages, num_classes: int, in_channels: int, small: bool, stride_in_1x1: bool = False,
         width_mult: float = 1.0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.small = small
         widths = [*map(scale(width_mult), WIDTHS)]
-        channels = widths[0]
-        block, own = BasicBlock, {}
+        channels, block, own = widths[0], BasicBlock, {}
         if stages.block == "bottleneck":
             block = Bottleneck
             own = {"groups": stages.groups, "group_width": stages.group_width, "stride_in_1x1": stride_in_1x1}
-        stem = {"kernel_size": 3, "padding": 1} if small else {"kernel_size": 7, "stride": 2, "padding": 3}
-        self.conv1 = nn.Conv2d(in_channels, channels, bias=False, **stem)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.Identity() if small else nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.conv1, self.bn1, self.relu = conv_norm(in_channels, channels, *first_window(small), relu=nn.ReLU)
+        self.maxpool = first_pool(small)
         for number, (width, depth) in enumerate(zip(widths, stages.depths, strict=True), start=1):
             blocks = []
             for index in range(depth):
@@ -165,11 +139,12 @@ def resnet_basic(
 
 @register_each({name: stages for name, stages in NETWORKS.items() if stages.block == "bottleneck"})
 def resnet_bottleneck(
-    stages: Stages, num_classes: int = 1000, in_channels: int = 3, small: bool = False, stride_in_1x1: bool = False
-) -> ResNet:
+    stages: Stages, num_classes: int = 1000, in_channels: int = 3, small: bool = False, stride_in_1x1: bool = False,
+    width_mult: float = 1.0,
+) -> ResNet:  # fmt: skip
     """Build a ResNet, ResNeXt or Wide ResNet of bottleneck blocks for 224x224; resnet50 has 25,557,032 parameters.
 
     ``small`` is for 32x32: a first convolution of 3x3, stride 1, and no pool behind it. ``stride_in_1x1`` halves in a
     block's first convolution, as the paper did (3.86 GMACs for resnet50), not in its 3x3, as everyone ships (4.09).
     """
-    return ResNet(stages, num_classes, in_channels, small, stride_in_1x1)
+    return ResNet(stages, num_classes, in_channels, small, stride_in_1x1, width_mult)

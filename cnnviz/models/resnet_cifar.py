@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import check_share, check_whole, choose
+from cnnviz.models._parts import check_share, check_whole, choose, conv_norm
 from cnnviz.models._registry import register, register_each
 
 DEPTHS = {
@@ -135,13 +135,8 @@ class PadShortcut(nn.Module):
         return nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.extra - before))
 
 
-def conv_shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """Return a 1x1 convolution that changes the shape (option B)."""
-    conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
-
-
-RESHAPES = {"pad": PadShortcut, "conv": conv_shortcut}  # options A and B of Deep Residual Learning, section 4.1
+# Options A and B of Deep Residual Learning, section 4.1; B is a 1x1 convolution.
+RESHAPES = {"pad": PadShortcut, "conv": lambda before, after, stride: conv_norm(before, after, 1, stride)}
 
 
 class Recipe(NamedTuple):
@@ -212,11 +207,8 @@ class ResNetCifar(Network):
         self, depth: int, num_classes: int, in_channels: int, width: int, recipe: Recipe, survival: float
     ) -> None:
         super().__init__()
-        self.num_classes = num_classes
         count = (depth - 2) // 6
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
+        self.stem = conv_norm(in_channels, width, 3, relu=nn.ReLU)
         self.blocks, channels = nn.Sequential(), width
         for index in range(3 * count):
             out_channels = width * 2 ** (index // count)  # 16, 32, 64
@@ -281,8 +273,6 @@ def resnet_cifar(
 
     Parameters
     ----------
-    num_classes, in_channels
-        Scores out, channels in.
     depth
         Layers with weights, n blocks of two convolutions in each of three stages.
     plain

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.models._network import Network, he_normal, initialise
+from cnnviz.models._parts import conv_norm, first_pool
 from cnnviz.models._registry import register
 
 DEPTHS = (4, 8, 4)  # units of stages 2, 3 and 4, the first of each with stride 2; both papers
@@ -43,15 +44,6 @@ class ChannelShuffle(nn.Module):
         return f"groups={self.groups}"
 
 
-def conv_norm(
-    in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1, groups: int = 1
-) -> list[nn.Module]:
-    """Return a convolution and its batch norm."""
-    padding = kernel_size // 2
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(out_channels)]
-
-
 class UnitV1(nn.Module):
     """Grouped 1x1 down to a quarter, shuffle, 3x3 on each channel, grouped 1x1 up; added to the shortcut.
 
@@ -64,10 +56,10 @@ class UnitV1(nn.Module):
         own = out_channels - in_channels if stride == 2 else out_channels
         # The stem has too few channels to be worth grouping, says the paper.
         first = 1 if in_channels == STEM_CHANNELS else groups
-        self.reduce = nn.Sequential(*conv_norm(in_channels, inner, groups=first), nn.ReLU())
+        self.reduce = conv_norm(in_channels, inner, groups=first, relu=nn.ReLU)
         self.shuffle = ChannelShuffle(groups)
-        self.depthwise = nn.Sequential(*conv_norm(inner, inner, kernel_size=3, stride=stride, groups=inner))
-        self.expand = nn.Sequential(*conv_norm(inner, own, groups=groups))
+        self.depthwise = conv_norm(inner, inner, 3, stride, groups=inner)
+        self.expand = conv_norm(inner, own, groups=groups)
         self.pool = nn.AvgPool2d(kernel_size=3, stride=2, padding=1) if stride == 2 else None
         self.relu = nn.ReLU()
 
@@ -88,17 +80,14 @@ class UnitV2(nn.Module):
         super().__init__()
         half = out_channels // 2
         self.split = stride == 1
-        side: list[nn.Module] = []
+        self.branch1, enter = nn.Sequential(), half
         if stride == 2:
-            side += conv_norm(in_channels, in_channels, kernel_size=3, stride=2, groups=in_channels)
-            side += [*conv_norm(in_channels, half), nn.ReLU()]
-        self.branch1 = nn.Sequential(*side)
+            side = conv_norm(in_channels, in_channels, 3, stride, groups=in_channels)
+            self.branch1, enter = nn.Sequential(*side, *conv_norm(in_channels, half, relu=nn.ReLU)), in_channels
         self.branch2 = nn.Sequential(
-            *conv_norm(half if self.split else in_channels, half),
-            nn.ReLU(),
-            *conv_norm(half, half, kernel_size=3, stride=stride, groups=half),
-            *conv_norm(half, half),
-            nn.ReLU(),
+            *conv_norm(enter, half, relu=nn.ReLU),
+            *conv_norm(half, half, 3, stride, groups=half),
+            *conv_norm(half, half, relu=nn.ReLU),
         )
         self.shuffle = ChannelShuffle(2)
 
@@ -116,27 +105,20 @@ class ShuffleNet(Network):
     """
 
     def __init__(
-        self,
-        unit: Callable[..., nn.Module],
-        widths: tuple[int, ...],
-        last: int,
-        num_classes: int,
-        in_channels: int,
+        self, unit: Callable[..., nn.Module], widths: tuple[int, ...], last: int, num_classes: int, in_channels: int,
         small: bool,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.small = small
         channels = STEM_CHANNELS
-        stem = conv_norm(in_channels, channels, kernel_size=3, stride=1 if small else 2)
-        self.conv1 = nn.Sequential(*stem, nn.ReLU())
-        self.maxpool = nn.Identity() if small else nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.conv1 = conv_norm(in_channels, channels, 3, 1 if small else 2, relu=nn.ReLU)
+        self.maxpool = first_pool(small)
         for stage, (width, depth) in enumerate(zip(widths, DEPTHS, strict=True), start=2):
             units = []
             for index in range(depth):
                 units.append(unit(channels, width, stride=2 if index == 0 else 1))
                 channels = width
             self.add_module(f"stage{stage}", nn.Sequential(*units))
-        self.conv5 = nn.Sequential(*conv_norm(channels, last), nn.ReLU()) if last else nn.Identity()
+        self.conv5 = conv_norm(channels, last, relu=nn.ReLU) if last else nn.Identity()
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(last or channels, num_classes)
 
@@ -159,9 +141,7 @@ def shufflenet_v1(num_classes: int = 1000, in_channels: int = 3, small: bool = F
     """
     if groups not in V1_CHANNELS or isinstance(groups, bool):
         known = ", ".join(map(str, V1_CHANNELS))
-        raise ValueError(
-            f"shufflenet_v1: groups {groups!r} is not one of those that the paper gives widths for: {known}"
-        )
+        raise ValueError(f"groups {groups!r} is not one of those that the paper gives widths for: {known}")
     width = V1_CHANNELS[groups]
     unit = partial(UnitV1, groups=groups)
     network = ShuffleNet(unit, (width, 2 * width, 4 * width), 0, num_classes, in_channels, small)

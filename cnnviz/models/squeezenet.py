@@ -55,7 +55,6 @@ class SqueezeNet(Network):
 
     def __init__(self, layers: Layers, num_classes: int, in_channels: int, small: bool, dropout: float) -> None:
         super().__init__()
-        self.small = small
         channels, kernel_size = layers.stem
         stem = {"kernel_size": 3, "padding": 1} if small else {"kernel_size": kernel_size, "stride": 2}
         features = [nn.Conv2d(in_channels, channels, **stem), nn.ReLU(), nn.Identity() if small else pool()]

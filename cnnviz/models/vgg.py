@@ -19,45 +19,34 @@ DEPTHS = {
     "vgg16": (2, 2, 3, 3, 3),
     "vgg19": (2, 2, 4, 4, 4),
 }
+# The forms with batch norm behind every convolution, which the paper did not yet have.
+NETWORKS = {name + end: (depths, bool(end)) for end in ("", "_bn") for name, depths in DEPTHS.items()}
 
 
 class VGG(Network):
     """Five groups of 3x3 convolutions, each halved by a pool, then three dense layers."""
 
     def __init__(
-        self,
-        depths: tuple[int, ...],
-        batch_norm: bool,
-        num_classes: int,
-        in_channels: int,
-        small: bool,
-        dropout: float,
-        width_mult: float,
-    ) -> None:
+        self, depths: tuple[int, ...], batch_norm: bool, num_classes: int, in_channels: int, small: bool,
+        dropout: float, width_mult: float,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.small = small
-        width = scale(width_mult)
-        grid, hidden = (1, width(512)) if small else (7, width(4096))
+        width, channels = scale(width_mult), in_channels
         layers: list[nn.Module] = []
-        channels = in_channels
         for out_channels, depth in zip(map(width, CHANNELS), depths, strict=True):
             for _ in range(depth):
                 layers += [nn.Conv2d(channels, out_channels, kernel_size=3, padding=1)]
-                layers += [nn.BatchNorm2d(out_channels)] if batch_norm else []
-                layers += [nn.ReLU()]
+                layers += [nn.BatchNorm2d(out_channels), nn.ReLU()] if batch_norm else [nn.ReLU()]
                 channels = out_channels
             layers += [nn.MaxPool2d(kernel_size=2, stride=2)]
+        grid, hidden = (1, width(512)) if small else (7, width(4096))
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(grid)
         self.classifier = nn.Sequential(
-            nn.Linear(channels * grid * grid, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
+            nn.Linear(channels * grid * grid, hidden), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(hidden, num_classes),
-        )
+        )  # fmt: skip
         initialise(self, conv=he_normal, linear=partial(nn.init.normal_, std=0.01))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,31 +56,14 @@ class VGG(Network):
         return self.classifier(x)
 
 
-@register_each(DEPTHS)
+@register_each(NETWORKS)
 def vgg(
-    depths: tuple[int, ...],
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    small: bool = False,
-    dropout: float = 0.5,
-    width_mult: float = 1.0,
-) -> VGG:
+    row: tuple[tuple[int, ...], bool], num_classes: int = 1000, in_channels: int = 3, small: bool = False,
+    dropout: float = 0.5, width_mult: float = 1.0,
+) -> VGG:  # fmt: skip
     """Build a VGG for 224x224; vgg16 has 138,357,544 parameters, of which 123,642,856 are in the dense layers.
 
     ``small`` is for 32x32, where the five pools leave one pixel: dense layers of 512 units on that, instead of 4096 on
     a map of 7x7. The convolutions are the published ones. ``width_mult`` multiplies the channels of every layer.
     """
-    return VGG(depths, False, num_classes, in_channels, small, dropout, width_mult)
-
-
-@register_each({f"{name}_bn": depths for name, depths in DEPTHS.items()})
-def vgg_bn(
-    depths: tuple[int, ...],
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    small: bool = False,
-    dropout: float = 0.5,
-    width_mult: float = 1.0,
-) -> VGG:
-    """Build a VGG with batch norm behind every convolution, which the paper did not yet have."""
-    return VGG(depths, True, num_classes, in_channels, small, dropout, width_mult)
+    return VGG(*row, num_classes, in_channels, small, dropout, width_mult)

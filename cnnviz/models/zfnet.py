@@ -24,19 +24,12 @@ def zfnet(
 
     Parameters
     ----------
-    num_classes, in_channels
-        Scores out, channels in.
     small
         For 32x32: the first convolution is 3x3 with stride 1, the second has stride 1. The last maps are 4x4.
     form
         "paper" (384, 384, 256 channels at the end: 62,357,608 parameters) or "lecture" (512, 1024, 512: 107,627,624).
     dropout, init, width_mult
         As for ``alexnet_2012``.
-
-    Examples
-    --------
-    >>> zfnet(small=True, width_mult=0.125, num_classes=10).num_classes
-    10
     """
     third, fourth, fifth = choose("form", form, FORMS)
     layers = [
@@ -50,6 +43,5 @@ def zfnet(
         layers = small_stem(layers)  # 32 -> 16
         layers[1] = layers[1]._replace(stride=1, padding=2)  # 16 -> 8, then -> 4
     pool = Window(kernel_size=3, stride=2, ceil_mode=True)  # 110 -> 55: the last window hangs over the edge
-    net = AlexNet2012(layers, pool, 32 if small else 224, num_classes, in_channels, "relu", dropout, init, width_mult)
-    net.small = small
-    return net
+    picture = 32 if small else 224
+    return AlexNet2012(layers, pool, picture, num_classes, in_channels, "relu", dropout, init, width_mult)

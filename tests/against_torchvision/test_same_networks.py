@@ -63,7 +63,7 @@ def live_through_a_batch(network, batch):
 def headless(network):
     """Return the network without its auxiliary heads, which small pictures do not suit."""
     network = copy.copy(network)
-    network.aux_logits = False
+    network.aux_logits, network.readers = False, {}  # theirs, ours
     if hasattr(network, "AuxLogits"):
         network._modules = network._modules | {"AuxLogits": None}
     return network
