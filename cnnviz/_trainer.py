@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import math
 import os
 import threading
@@ -90,8 +92,7 @@ class Trainer:
         self.history, self.control = History(), Control()
         self.rank, self.world = (distributed.get_rank(), distributed.get_world_size()) if _together() else (0, 1)
         self.model, self.data = model, data
-        if device.type == "cuda":
-            self.model.to(memory_format=torch.channels_last)
+        self.model.to(memory_format=torch.channels_last)  # 1.1 to 1.4 times as fast, on a CPU too
         self.network = _wrapped(model, device)
         self.average = _averaged(model) if settings.average else None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -103,7 +104,8 @@ class Trainer:
         self.sums = [0.0, 0.0, 0.0]  # of this epoch: loss, right answers, pictures
         self.step, self.steps, self.seconds = 0, 0, 0.0
         self.places = torch.empty(0, dtype=torch.long)
-        self.good = [tensor.detach().clone() for tensor in self._state()]
+        self.state: list[Tensor] = []  # weights and buffers
+        self.good: list[Tensor] = []  # the same before the last update
         self.threads = torch.get_num_threads()
         halved = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self.bf16 = settings.precision == "bfloat16" or (settings.precision is None and halved)
@@ -122,6 +124,10 @@ class Trainer:
 
     def train(self) -> None:
         """Step until all is done that was planned, or a stop is asked for."""
+        keep_freed_memory()
+        self.model.to(memory_format=torch.channels_last)
+        self.state = [tensor.detach() for tensor in (*self.model.parameters(), *self.model.buffers())]
+        self.good = [tensor.clone() for tensor in self.state]
         torch.set_num_threads(self.threads)  # otherwise a new thread takes all cores, whatever the notebook had set
         if not self.step:
             self._snapshot(epoch=0)
@@ -136,6 +142,12 @@ class Trainer:
         """Begin with an optimiser that remembers nothing."""
         settings = self.settings
         self.optimiser = make_optimiser(settings.optimizer, self.parameters, self.peak, settings.weight_decay)
+
+    def leave(self) -> None:
+        """Leave the network as its owner expects to find it."""
+        self.model.eval()
+        if self.world == 1:  # DistributedDataParallel has laid out its buffers
+            self.model.to(memory_format=torch.contiguous_format)
 
     def release(self) -> None:
         """Give back the memory of gradients and of the optimiser."""
@@ -184,7 +196,7 @@ class Trainer:
         x, y = self.data.train_x[chosen], self.data.train_y[chosen]
         for change in self.settings.augment:
             x = change(x, self.randomness.on(self.device))
-        return x.contiguous(memory_format=torch.channels_last) if self.device.type == "cuda" else x, y
+        return x.contiguous(memory_format=torch.channels_last), y
 
     def _gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of a batch and how many it got right; its gradient is left in the parameters."""
@@ -244,7 +256,7 @@ class Trainer:
     @torch.no_grad()
     def _update(self, x: Tensor, y: Tensor) -> None:
         """Move the weights; should that fail half-way, they are put back."""
-        torch._foreach_copy_(self.good, self._state())
+        torch._foreach_copy_(self.good, self.state)
         try:
             if self.settings.optimizer == "lbfgs":
                 self.optimiser.step(lambda: self._gradient(x, y)[0])
@@ -256,12 +268,9 @@ class Trainer:
         if self.average is not None:
             self.average.update_parameters(self.model)
 
-    def _state(self) -> list[Tensor]:
-        return [*self.model.parameters(), *self.model.buffers()]
-
     @torch.no_grad()
     def _restore(self) -> None:
-        torch._foreach_copy_(self._state(), self.good)
+        torch._foreach_copy_(self.state, self.good)
 
     def _end_epoch(self, started: float) -> None:
         loss, right, seen = self.sums
@@ -314,6 +323,15 @@ def outputs(output: Any) -> list[Tensor]:
 def _has_matrix(layer: nn.Module) -> bool:
     weight = getattr(layer, "weight", None)
     return isinstance(weight, nn.Parameter) and weight.dim() > 1
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Let glibc reuse what a step frees. By itself it hands it back and fetches it anew, a sixth of LeNet's time."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: the most that it takes, and where its own rule ends up in time
+        mallopt(-1, 128 << 20)  # M_TRIM_THRESHOLD
 
 
 def join_processes(device: torch.device) -> None:

@@ -26,11 +26,12 @@ from torch import nn
 from cnnviz._augment import Augmentation
 from cnnviz._checks import _flag, _number, _one_of, _short, _whole
 from cnnviz._optimisers import OPTIMISERS, SCHEDULES
+from cnnviz._predictions import accuracy, predict
 from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes, outputs
 from cnnviz.data import Data
 from cnnviz.history import History, _count
 
-__all__ = ["Run", "fit"]
+__all__ = ["Run", "accuracy", "fit", "predict"]
 
 _controls: weakref.WeakKeyDictionary[nn.Module, Control] = weakref.WeakKeyDictionary()  # of each network's latest run
 
@@ -100,8 +101,9 @@ def fit(
     --------
     >>> from cnnviz import fit, load, models
     >>> run = fit(models.create("lenet5"), load("digits").few(10), epochs=1, optimizer="adam", lr=0.002)
-    >>> run.result()
-    1 epoch, 2 steps: 19 % of the test pictures right.
+    >>> history = run.result()
+    >>> len(history.steps), run.label
+    (2, 'epochs=1, lr=0.002, optimizer=adam')
     """
     given = {name: value for name, value in locals().items() if name not in ("model", "data")}
     _check_model(model, data)
@@ -275,7 +277,7 @@ def _work(trainer: Trainer, done: concurrent.futures.Future) -> None:
         trainer.history.ending = f"Failed after {_count(trainer.step, 'step')}: {error}"
     else:
         trainer.history.ending = _ending(trainer)
-    trainer.model.eval()
+    trainer.leave()
     failed = trainer.error if not isinstance(trainer.error, Diverged) else None
     trainer.control.idle.set()
     done.set_result(None) if failed is None else done.set_exception(failed)
