@@ -290,14 +290,15 @@ class DrawPadView extends WidgetView {
 
   /** The pen is up and everything answered: a light runs through the layers, and a screen reader hears the result. */
   settle({ empty, probabilities }) {
-    const drawn = Object.values(this.drawing.snapshot());
-    if (this.settled && drawn.every((value, at) => value === this.settled[at])) return;
-    const first = !this.settled;
-    this.settled = drawn;
+    const { strokes, example, shift } = this.drawing.snapshot();
+    const last = this.settled;
+    const redrawn = last && (strokes !== last.strokes || example !== last.example);
+    if (last && !redrawn && shift === last.shift) return;
+    this.settled = { strokes, example, shift };
     const [one, two] = probabilities.toSorted((a, b) => b[1] - a[1]);
     const also = two ? `, then ${two[0]}, ${percentText(two[1])}` : "";
     setText(this.spoken, empty ? "clean paper" : `The network says ${one[0]}, ${percentText(one[1])}${also}.`);
-    if (empty || first) return;
+    if (empty || !redrawn) return;
     this.layers.classList.remove("dp-lit");
     void this.layers.offsetWidth; // so that the light starts anew
     this.layers.classList.add("dp-lit");
