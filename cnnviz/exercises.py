@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz import _questions_modern, _questions_networks
+from cnnviz import _questions_drawing, _questions_learning, _questions_modern, _questions_networks
 from cnnviz._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
 
 __all__ = ["Verdict", "check", "names"]
@@ -65,7 +65,7 @@ def _one_at(row: int, column: int) -> np.ndarray:
     return kernel
 
 
-QUESTIONS = {
+_WINDOWS = {  # notebooks 00 to 04
     "00-four-by-four": Question(
         right=[4, 4],
         because="The window fits at 4 places a side: 5 − 2 + 1 with a kernel of 2, or 6 − 3 + 1 with a larger picture.",
@@ -268,9 +268,10 @@ QUESTIONS = {
         ],
         otherwise="Red minus the mean of green and blue: 1·red + ?·green + ?·blue.",
     ),
-    **_questions_networks.QUESTIONS,
-    **_questions_modern.QUESTIONS,
 }
+_OTHERS = (_questions_drawing, _questions_networks, _questions_learning, _questions_modern)
+_ALL = [*_WINDOWS.items(), *(pair for module in _OTHERS for pair in module.QUESTIONS.items())]
+QUESTIONS = dict(sorted(_ALL, key=lambda pair: pair[0][:2]))  # by notebook; within one as they were written
 
 
 def names() -> tuple[str, ...]:

@@ -145,7 +145,7 @@ WRONG = {
 
 
 def test_every_exercise_is_tested() -> None:
-    own = tuple(name for name in names() if name < "05")  # the others have test files of their own
+    own = tuple(name for name in names() if name < "05" and name != "00-seven")  # the others have files of their own
     assert tuple(RIGHT) == tuple(WRONG) == own
 
 
