@@ -22,7 +22,7 @@ LARGEST_TABLE = 2**24  # index entries
 LARGEST_SHOWN = 1024  # output rows or columns of a layer that a widget draws
 
 # What a state (the traits of a widget, a share string) holds when it says nothing.
-_DEFAULTS: dict[str, Any] = {
+DEFAULTS: dict[str, Any] = {
     "op": "conv", "height": 5, "width": 5, "in_channels": 1, "filters": 1, "kernel_size": 3, "stride": 1,
     "padding": 0, "dilation": 1, "output_padding": 0, "groups": 1, "ceil_mode": False,
     "count_include_pad": True, "divisor_override": 0,
@@ -315,7 +315,7 @@ def read_layer(state: Mapping[str, Any]) -> Layer:
     >>> read_layer({"op": "transposed", "height": 3, "width": 3, "stride": 2}).output_shape
     (1, 7, 7)
     """
-    get = {**_DEFAULTS, **state}.__getitem__
+    get = {**DEFAULTS, **state}.__getitem__
     op = get("op")
     if op not in OPS:
         raise ValueError(f"op {_short(op)} is not known: use {_either(OPS)}")

@@ -94,7 +94,7 @@ def test_a_named_kernel_follows_its_size():
 
 
 def test_an_unknown_setting_is_named_with_those_that_exist():
-    with pytest.raises(TypeError, match=r"no setting 'kernal_size': use op, image, kernel.*"):
+    with pytest.raises(TypeError, match=r"no setting 'kernal_size': use image, kernel, op.*"):
         SlidingKernel(kernal_size=3)
 
 

@@ -1,5 +1,5 @@
 // The line of PyTorch that builds the layer, both ways. The twin of sliding_kernel/code.py. Read, never evaluated.
-import { LayerError, shortValue, wholeFlag } from "./geometry.js";
+import { LAYER_DEFAULTS, LayerError, shortValue, wholeFlag } from "./geometry.js";
 
 const CODE_EXAMPLE = "use a line such as nn.Conv2d(1, 1, kernel_size=3, stride=2)";
 const FLIPPED_COMMENT = "# weight flipped in both axes";
@@ -12,10 +12,8 @@ const CODE_SIGNATURES = {
   AvgPool2d: ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"],
 };
 const CODE_OPS = { Conv2d: "conv", ConvTranspose2d: "transposed", MaxPool2d: "max_pool", AvgPool2d: "avg_pool" };
-const CODE_DEFAULTS = {
-  stride: 1, padding: 0, dilation: 1, output_padding: 0, groups: 1, ceil_mode: false, count_include_pad: true, divisor_override: 0,
-};
 const CODE_NEEDED = ["in_channels", "out_channels", "kernel_size"];
+const isOptional = (key) => key in LAYER_DEFAULTS && !CODE_NEEDED.includes(key);
 const CODE_WORDS = { True: true, False: false, None: null };
 
 /** `nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1)`: what has torch's default is left out, but for a pool's stride. */
@@ -24,9 +22,9 @@ export function formatCode(state) {
   const pool = name.endsWith("Pool2d");
   const list = pool ? [] : [`${state.in_channels}`, `${state.filters}`];
   for (const key of CODE_SIGNATURES[name]) {
-    const value = squeezePair(state[key] ?? CODE_DEFAULTS[key]);
+    const value = squeezePair(state[key] ?? LAYER_DEFAULTS[key]);
     const always = key === "kernel_size" || (pool && key === "stride");
-    if (always || (key in CODE_DEFAULTS && value !== CODE_DEFAULTS[key])) list.push(`${key}=${shortValue(value)}`);
+    if (always || (isOptional(key) && value !== LAYER_DEFAULTS[key])) list.push(`${key}=${shortValue(value)}`);
   }
   return `nn.${name}(${list.join(", ")})${state.op === "convolve" ? `  ${FLIPPED_COMMENT}` : ""}`;
 }
@@ -45,7 +43,7 @@ export function parseCode(text) {
   const settings = { op: CODE_OPS[layer] };
   for (const key of CODE_SIGNATURES[layer]) {
     if (key in values) settings[key === "out_channels" ? "filters" : key] = squeezePair(values[key]);
-    else if (key in CODE_DEFAULTS) settings[key] = pool && key === "stride" ? null : CODE_DEFAULTS[key];
+    else if (isOptional(key)) settings[key] = pool && key === "stride" ? null : LAYER_DEFAULTS[key];
   }
   for (const key of ["padding_mode", "return_indices", "bias"]) delete settings[key];
   if ("bias" in values && !wholeFlag("bias", values.bias)) settings.bias = 0;

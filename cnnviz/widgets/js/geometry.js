@@ -12,7 +12,7 @@ export const LAYER_OPS = ["conv", "convolve", "transposed", "max_pool", "avg_poo
 const LARGEST_SETTING = 9999; // of kernel_size, stride, padding, dilation
 const LARGEST_SHOWN = 1024; // output rows or columns
 const AXIS_NAMES = [["row", "rows"], ["column", "columns"]];
-const LAYER_DEFAULTS = {
+export const LAYER_DEFAULTS = {
   op: "conv", height: 5, width: 5, in_channels: 1, filters: 1, kernel_size: 3, stride: 1, padding: 0, dilation: 1,
   output_padding: 0, groups: 1, ceil_mode: false, count_include_pad: true, divisor_override: 0,
 };
@@ -42,6 +42,11 @@ export function readLayer(state) {
     rows,
     cols,
   };
+}
+
+/** Output size, kernel, span and stride as [h, w], checked like `readLayer` but without the tables. */
+export function outputGeometry(state) {
+  return checkLayer(state);
 }
 
 /** [channels, rows, columns] of the output. */

@@ -1,7 +1,7 @@
 // A state as a short string that can be mailed, kept on a key or put behind the # of an exported page.
 // "k1." + base64url of the JSON of what differs from the defaults + "." + Adler-32 of that base64 text in hexadecimal.
 // The twin of sliding_kernel/share.py: both write the same string.
-import { LayerError, shortValue } from "./geometry.js";
+import { LAYER_DEFAULTS, LayerError, shortValue } from "./geometry.js";
 
 const SHARE_VERSION = "k1.";
 const SHARED_NUMBERS = 256; // a larger picture or kernel travels as null: whoever opens the string keeps his own
@@ -10,38 +10,11 @@ const NOT_SHARED = ["playing", "guess", "states"]; // what a reader does, and wh
 const PAIR_SETTINGS = ["kernel_size", "stride", "padding", "dilation", "output_padding"];
 
 export const STATE_DEFAULTS = {
-  op: "conv",
+  ...LAYER_DEFAULTS,
   image: { shape: [1, 5, 5], values: [3, 3, 2, 1, 0, 0, 0, 1, 3, 1, 3, 1, 2, 2, 3, 2, 0, 0, 2, 2, 2, 0, 0, 0, 1] },
   kernel: { shape: [1, 1, 3, 3], values: [0, 1, 2, 2, 2, 0, 0, 1, 2] },
-  kernel_name: "",
-  angle: 0,
-  bias: 0,
-  relu: false,
-  height: 5,
-  width: 5,
-  in_channels: 1,
-  filters: 1,
-  kernel_size: 3,
-  stride: 1,
-  padding: 0,
-  dilation: 1,
-  output_padding: 0,
-  groups: 1,
-  ceil_mode: false,
-  count_include_pad: true,
-  divisor_override: 0,
-  position: 0,
-  filter: 0,
-  fill: false,
-  playing: false,
-  speed: 2,
-  level: 2,
-  reveal: 3,
-  heatmap: false,
-  predict: "",
-  guess: "",
-  square: true,
-  states: {},
+  kernel_name: "", angle: 0, bias: 0, relu: false, position: 0, filter: 0, fill: false, playing: false, speed: 2,
+  level: 2, reveal: 3, heatmap: false, predict: "", guess: "", square: true, states: {},
 };
 
 /** The string of a state; image and kernel as { shape, values }. */

@@ -1,48 +1,69 @@
-"""Small networks to start from: the plain form of three that the lectures tell of."""
+"""Networks to start from: the small forms (for 32x32, ten classes) of those in `cnnviz.models` that are a plain stack.
+
+They are data, so that the view has them without torch; a test holds each to the module that `models.create` builds.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-
-def conv(out_channels: int, kernel_size: int = 3, stride: int = 1, padding: int = 1) -> dict[str, Any]:
-    """Return a convolution."""
-    window = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-    return {"kind": "conv", "out_channels": out_channels, **window}
+Layers = list[Any]
 
 
-def linear(out_features: int) -> dict[str, Any]:
+def conv(out_channels: int, kernel_size: int = 3, padding: int = 1) -> Layers:
+    """Return a convolution and its ReLU."""
+    return [{"kind": "conv", "out_channels": out_channels, "kernel_size": kernel_size, "padding": padding}, "relu"]
+
+
+def dense(out_features: int) -> dict[str, Any]:
     """Return a dense layer."""
     return {"kind": "linear", "out_features": out_features}
 
 
-FORMS: dict[str, dict[str, Any]] = {
-    # LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998, as it is taught today: 61,706.
-    "LeNet-5": {
-        "input_size": (1, 32, 32),
-        "layers": [
-            *(conv(6, 5, padding=0), "relu", "avg_pool"),
-            *(conv(16, 5, padding=0), "relu", "avg_pool"),
-            *(conv(120, 5, padding=0), "relu", "flatten"),
-            *(linear(84), "relu", linear(10)),
-        ],
-    },
-    # Simonyan and Zisserman, 2014: two 3x3 and a pool, twice the channels, again.
-    "small VGG": {
-        "input_size": (3, 32, 32),
-        "layers": [
-            *(item for n in (32, 64, 128) for item in (conv(n), "relu", conv(n), "relu", "max_pool")),
-            *("flatten", linear(256), "relu", "dropout", linear(10)),
-        ],
-    },
-    # Springenberg et al., Striving for Simplicity, 2014: strides instead of pools, an average instead of dense layers.
-    "small all-convolutional": {
-        "input_size": (3, 32, 32),
-        "layers": [
-            *(conv(48), "relu", conv(48, stride=2), "relu"),
-            *(conv(96), "relu", conv(96, stride=2), "relu"),
-            *(conv(96), "relu", conv(96, 1, padding=0), "relu", conv(10, 1, padding=0)),
-            *("global_avg_pool", "flatten"),
-        ],
-    },
+def lenet5() -> Layers:
+    """Two convolutions with pools, one that leaves a single pixel, two dense layers: 61,706 parameters."""
+    maps = [part for n in (6, 16) for part in (conv(n, 5, 0)[0], "tanh", "avg_pool")]
+    return [*maps, conv(120, 5, 0)[0], "tanh", "flatten", dense(84), "tanh", dense(10)]
+
+
+def alexnet() -> Layers:
+    """The average pool from 3x3 to 3x3 does nothing and is left out."""
+    pool = {"kind": "max_pool", "kernel_size": 3, "stride": 2}
+    maps = [*conv(64), pool, *conv(192, 5, 2), pool, *conv(384), *conv(256), *conv(256), pool]
+    return [*maps, "flatten", "dropout", dense(512), "relu", "dropout", dense(512), "relu", dense(10)]
+
+
+def vgg(*depths: int, batch_norm: bool = False) -> Layers:
+    """Return that many convolutions before each of five pools."""
+    layers: Layers = []
+    for out_channels, depth in zip((64, 128, 256, 512, 512), depths, strict=True):
+        convolution, relu = conv(out_channels)
+        layers += [convolution, *["batch_norm"] * batch_norm, relu] * depth + ["max_pool"]
+    top = [part for _ in range(2) for part in (dense(512), "relu", "dropout")]
+    return [*layers, "global_avg_pool", "flatten", *top, dense(10)]
+
+
+def nin() -> Layers:
+    """Three convolutions, each with two of 1x1 behind it; the last one's maps, averaged, are the scores."""
+    pool = {"kernel_size": 3, "stride": 2, "ceil_mode": True}
+    first = [*conv(192, 5, 2), *conv(160, 1, 0), *conv(96, 1, 0), {"kind": "max_pool", **pool}, "dropout"]
+    second = [*conv(192, 5, 2), *conv(192, 1, 0), *conv(192, 1, 0), {"kind": "avg_pool", **pool}, "dropout"]
+    return [*first, *second, *conv(192), *conv(192, 1, 0), *conv(10, 1, 0), "global_avg_pool", "flatten"]
+
+
+FORMS: dict[str, Layers] = {
+    "lenet5": lenet5(),
+    "alexnet": alexnet(),
+    "nin": nin(),
+    "vgg11": vgg(1, 1, 2, 2, 2),
+    "vgg13": vgg(2, 2, 2, 2, 2),
+    "vgg16": vgg(2, 2, 3, 3, 3),
+    "vgg19": vgg(2, 2, 4, 4, 4),
+    "vgg11_bn": vgg(1, 1, 2, 2, 2, batch_norm=True),
+    "vgg16_bn": vgg(2, 2, 3, 3, 3, batch_norm=True),
 }
+
+
+def input_size(name: str) -> tuple[int, int, int]:
+    """Return what a form was made for."""
+    return (1, 32, 32) if name == "lenet5" else (3, 32, 32)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from cnnviz._checks import _is_whole, _short
+from cnnviz._checks import _either, _is_whole, _short
 from cnnviz.cost import Cost, CostRow, CostTable
 from cnnviz.widgets._drawing import Drawing
 from cnnviz.widgets._errors import IllegalLayer, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.network_builder import picture, stack
-from cnnviz.widgets.network_builder.code import format_code, parse_code
-from cnnviz.widgets.network_builder.forms import FORMS
+from cnnviz.widgets.network_builder.code import call_of, format_code, parse_code
+from cnnviz.widgets.network_builder.forms import FORMS, input_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,9 +40,10 @@ class NetworkBuilder(ShownWidget):
     Parameters
     ----------
     layers
-        A list whose items are mappings such as ``{"kind": "conv", "out_channels": 6, "kernel_size": 5}`` or kinds alone
-        ("relu"); what is left out stands at its default. Kinds: conv, max_pool, avg_pool, relu, batch_norm, dropout,
-        flatten, linear, global_avg_pool. Or one of `forms`, or the text of an ``nn.Sequential``. None: LeNet-5.
+        A list whose items are mappings such as ``{"kind": "conv", "out_channels": 6, "kernel_size": (3, 5)}`` or kinds
+        alone ("relu"); what is left out stands at its default. Kinds: conv, max_pool, avg_pool, relu, tanh, sigmoid,
+        batch_norm, dropout, flatten, linear, global_avg_pool. Or one of `forms`: the small form (32x32, ten classes) of
+        a network of `cnnviz.models` that is a plain stack. Or an ``nn.Sequential``, or its text. None: lenet5.
     input_size
         (channels, height, width) of one picture. None: what a form was made for, else (1, 32, 32).
     **look
@@ -59,21 +60,20 @@ class NetworkBuilder(ShownWidget):
     >>> w = NetworkBuilder([{"kind": "conv", "out_channels": 6, "kernel_size": 5}, "relu", "max_pool"], (1, 28, 28))
     >>> w.total
     Cost(params=156, macs=86400, activations=7776)
-    >>> w.change(0, padding=2)
+    >>> w.change(0, padding=2, dilation=(1, 2))
     >>> w.rows[-1].output_shape
-    (6, 14, 14)
+    (6, 14, 12)
     """
 
     _folder = Path(__file__).parent
-    _known = traitlets.Dict().tag(sync=True)  # kinds with their settings, forms to start from
+    _known = traitlets.Dict().tag(sync=True)  # kinds with their settings, ranges, forms to start from
     layers = _Checked(stack.read_stack, [], lambda layers: [dict(layer) for layer in layers])
     input_size = _Checked(stack.read_size, (1, 32, 32), list)
     selected = traitlets.Int(0).tag(sync=True)
 
     @traitlets.default("_known")
     def _default_known(self) -> dict[str, Any]:
-        kinds = {kind: {name: _listed(rule) for name, rule in rules.items()} for kind, rules in stack.KINDS.items()}
-        return {"kinds": kinds, "forms": {name: _plain_form(name) for name in FORMS}}
+        return {"kinds": stack.KINDS, "ranges": stack.RANGES, "forms": {name: _plain_form(name) for name in FORMS}}
 
     def __init__(self, layers: Any = None, input_size: Any = None, **look: Any) -> None:
         unknown = look.keys() - {"selected"} - set(anywidget.AnyWidget.class_trait_names())
@@ -81,11 +81,11 @@ class NetworkBuilder(ShownWidget):
             raise TypeError(f"NetworkBuilder has no argument {_short(min(unknown))}: use layers, input_size, selected")
         size = refused(stack.read_size, (1, 32, 32) if input_size is None else input_size)
         if layers is None or (isinstance(layers, str) and "(" not in layers):
-            form = refused(_plain_form, "LeNet-5" if layers is None else layers)
+            form = refused(_plain_form, "lenet5" if layers is None else layers)
             layers = form["layers"]
             size = size if input_size is not None else tuple(form["input_size"])
-        elif isinstance(layers, str):
-            layers, size = refused(lambda text: parse_code(text, size), layers)
+        elif isinstance(layers, str) or hasattr(layers, "named_modules"):
+            layers, size = refused(lambda given: parse_code(given, size), layers)
         super().__init__(layers=layers, input_size=size, **look)
         self._opened_on = self.layers, self.input_size
         self.on_msg(self._told)
@@ -139,11 +139,9 @@ class NetworkBuilder(ShownWidget):
             raise IllegalLayer(f"{self.problem} (code has the layers before it)")
         from torch import nn
 
-        shape, field, modules = self.input_size, stack._Field(), []
-        for layer in self.layers:
-            modules.append(_module(nn, layer, shape))
-            shape, _, field = stack.step(layer, shape, field)
-        return nn.Sequential(*modules)
+        shapes = [self.input_size, *(row.output_shape for row in self.rows)]
+        calls = [call_of(layer, shape) for layer, shape in zip(self.layers, shapes, strict=False)]
+        return nn.Sequential(*(getattr(nn, name)(*values, **named) for name, values, named in calls))
 
     # ---- changes ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +172,7 @@ class NetworkBuilder(ShownWidget):
 
     @staticmethod
     def forms() -> tuple[str, ...]:
-        """Names of the small networks to start from."""
+        """Names of networks to start from: those of `cnnviz.models` whose small form is a plain stack."""
         return tuple(FORMS)
 
     def _place(self, index: Any) -> int:
@@ -202,27 +200,7 @@ class NetworkBuilder(ShownWidget):
         return picture.draw(self._bill, self.input_size, repr(self))
 
 
-def _listed(rule: Any) -> Any:
-    return rule if isinstance(rule, bool) else list(rule)
-
-
 def _plain_form(name: str) -> dict[str, Any]:
     if name not in FORMS:
-        raise ValueError(f"form {_short(name)} is not known: use {', '.join(FORMS)}")
-    form = FORMS[name]
-    return {"layers": [dict(one) for one in stack.read_stack(form["layers"])], "input_size": list(form["input_size"])}
-
-
-def _module(nn: Any, layer: Mapping[str, Any], shape: stack.Shape) -> nn.Module:
-    settings = {name: value for name, value in layer.items() if name != "kind"}
-    match layer["kind"]:
-        case "conv":
-            return nn.Conv2d(shape[0], **settings)
-        case "linear":
-            return nn.Linear(shape[0], **settings)
-        case "batch_norm":
-            return (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0])
-        case "global_avg_pool":
-            return nn.AdaptiveAvgPool2d(1)
-    classes = {"max_pool": nn.MaxPool2d, "avg_pool": nn.AvgPool2d, "relu": nn.ReLU, "dropout": nn.Dropout}
-    return {**classes, "flatten": nn.Flatten}[layer["kind"]](**settings)
+        raise ValueError(f"{_short(name)} is not known as a plain stack of layers: use {_either(FORMS)}")
+    return {"layers": [dict(one) for one in stack.read_stack(FORMS[name])], "input_size": list(input_size(name))}

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import gcd, prod
+from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from cnnviz._checks import _flag, _is_whole, _short
+from cnnviz._checks import Pair, _either, _flag, _is_whole, _short
 from cnnviz.cost import Cost, CostRow, CostTable, Sizes, conv_cost, linear_cost
-from cnnviz.geometry import read_layer
+from cnnviz.geometry import DEFAULTS, POOLS, read_layer
 
 Shape = tuple[int, ...]
 LAYERS, SIDE, CHANNELS, FEATURES = 100, 256, 4096, 65536  # more of them than a screen, or geometry, can hold
-_WINDOW = {"kernel_size": (3, 1, 31), "stride": (1, 1, 16), "padding": (0, 0, 15)}
-_POOL = {"kernel_size": (2, 1, 31), "stride": (2, 1, 16), "padding": (0, 0, 15)}
-KINDS: dict[str, dict[str, Any]] = {  # setting -> (default, lowest, highest), or a default that is true or false
-    "conv": {"out_channels": (16, 1, CHANNELS), **_WINDOW, "groups": (1, 1, CHANNELS), "bias": True},
-    "max_pool": _POOL,
-    "avg_pool": _POOL,
+_POOL = {"kernel_size": 2, "stride": 2, "padding": 0}
+KINDS: dict[str, dict[str, Any]] = {  # what each kind can be set to, with what it is when nobody says
+    "conv": {
+        "out_channels": 16,
+        **{name: DEFAULTS[name] for name in ("kernel_size", "stride", "padding", "dilation", "groups")},
+        "bias": True,
+    },
+    "max_pool": {**_POOL, "dilation": 1, "ceil_mode": False},
+    "avg_pool": {**_POOL, "ceil_mode": False},
     "relu": {},
+    "tanh": {},
+    "sigmoid": {},
     "batch_norm": {},
-    "dropout": {"p": (0.5, 0, 1)},
+    "dropout": {"p": 0.5},
     "flatten": {},
-    "linear": {"out_features": (10, 1, FEATURES), "bias": True},
+    "linear": {"out_features": 10, "bias": True},
     "global_avg_pool": {},
 }
-
-
-def default(rule: Any) -> Any:
-    """Return what a setting is when nobody says."""
-    return rule if isinstance(rule, bool) else rule[0]
+PAIRS = {"kernel_size": (1, 31), "stride": (1, 16), "padding": (0, 15), "dilation": (1, 8)}
+RANGES = {**PAIRS, "out_channels": (1, CHANNELS), "groups": (1, CHANNELS), "out_features": (1, FEATURES), "p": (0, 1)}
+CLASSES = {
+    "conv": "Conv2d", "max_pool": "MaxPool2d", "avg_pool": "AvgPool2d", "relu": "ReLU", "tanh": "Tanh",
+    "sigmoid": "Sigmoid", "batch_norm": "BatchNorm2d", "dropout": "Dropout", "flatten": "Flatten", "linear": "Linear",
+    "global_avg_pool": "AdaptiveAvgPool2d",
+}  # fmt: skip
 
 
 def read_stack(layers: Any) -> tuple[Mapping[str, Any], ...]:
@@ -39,9 +46,8 @@ def read_stack(layers: Any) -> tuple[Mapping[str, Any], ...]:
     Each is a mapping with a kind, or the kind alone: ``{"kind": "conv", "out_channels": 6}`` or ``"relu"``.
     """
     if not isinstance(layers, (list, tuple)) or len(layers) > LAYERS:
-        raise ValueError(
-            f"layers {_short(layers)} is not a list of at most {LAYERS} layers: use a list such as ['relu']"
-        )
+        text = f"layers {_short(layers)} is not a list of at most {LAYERS} layers"
+        raise ValueError(f"{text}: use a list such as ['relu']")
     return tuple(_read(at, layer) for at, layer in enumerate(layers))
 
 
@@ -49,30 +55,34 @@ def _read(at: int, layer: Any) -> Mapping[str, Any]:
     given = {"kind": layer} if isinstance(layer, str) else layer
     kind = given.get("kind") if isinstance(given, Mapping) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"layer {at}: {_short(kind or layer)} is not known: use {', '.join(KINDS)}")
-    rules = KINDS[kind]
+        raise ValueError(f"layer {at}: {_short(kind or layer)} is not known: use {_either(KINDS)}")
+    defaults = KINDS[kind]
     for name in given:
-        if name != "kind" and name not in rules:
-            raise ValueError(f"layer {at}: {kind} has no {_short(name)}: use {', '.join(rules) or 'no settings'}")
-    stride = {"stride": given["kernel_size"]} if kind.endswith("_pool") and "kernel_size" in given else {}
-    given = {**stride, **given}  # torch's rule: a pool whose stride is not given steps by its kernel's size
-    values = {name: _setting(at, name, given.get(name, default(rule)), rule) for name, rule in rules.items()}
-    return MappingProxyType({"kind": kind, **values})
-
-
-def _setting(at: int, name: str, value: Any, rule: Any) -> Any:
+        if name != "kind" and name not in defaults:
+            raise ValueError(f"layer {at}: {kind} has no {_short(name)}: use {', '.join(defaults) or 'no settings'}")
+    if kind in POOLS and "kernel_size" in given:  # torch's rule: a pool steps by its kernel's size
+        defaults = {**defaults, "stride": given["kernel_size"]}
     try:
-        if isinstance(rule, bool):
-            return _flag(name, value)
-        _, lowest, highest = rule
-        if name == "p" and type(value) in (int, float) and 0 <= value <= 1:
-            return value
-        if name != "p" and _is_whole(value, lowest, highest):
-            return int(value)
-        number = "number" if name == "p" else "whole number"
-        raise ValueError(f"{name} {_short(value)} is not a {number} from {lowest} to {highest}")
+        settings = {name: _setting(kind, name, given.get(name, value)) for name, value in defaults.items()}
     except ValueError as error:
         raise ValueError(f"layer {at}: {error}") from None
+    return MappingProxyType({"kind": kind, **settings})
+
+
+def _setting(kind: str, name: str, value: Any) -> Any:
+    if name not in RANGES:
+        return _flag(name, value)
+    lowest, highest = RANGES[name]
+    if name == "p" and type(value) in (int, float) and 0 <= value <= 1:
+        return value
+    if name == "padding" and kind == "conv" and value in ("same", "valid"):
+        return value
+    pair = tuple(value) if name in PAIRS and isinstance(value, (tuple, list)) else (value, value)
+    if name != "p" and len(pair) == 2 and all(_is_whole(n, lowest, highest) for n in pair):
+        return int(pair[0]) if pair[0] == pair[1] else (int(pair[0]), int(pair[1]))
+    number = "number" if name == "p" else "whole number"
+    also = " or a pair of them" if name in PAIRS else ""
+    raise ValueError(f"{name} {_short(value)} is not a {number} from {lowest} to {highest}{also}")
 
 
 def read_size(size: Any) -> Shape:
@@ -91,18 +101,21 @@ class Bill(NamedTuple):
     problem: str = ""
 
 
-class _Field(NamedTuple):
-    size: tuple[int, int] | None = (1, 1)
-    jump: int = 1  # windows are square, so both axes step alike
+class Field(NamedTuple):
+    """What one value sees of the input, and how far apart neighbours look; no size behind a flatten."""
 
-    def seen(self, spans: Iterable[int], stride: int) -> _Field:
-        size = tuple(n + (span - 1) * self.jump for n, span in zip(self.size, spans, strict=True))
-        return _Field(size, self.jump * stride)
+    size: Pair | None = (1, 1)
+    jump: Pair = (1, 1)
+
+    def seen(self, spans: Iterable[int], stride: Pair) -> Field:
+        """Return the field behind a window."""
+        size = tuple(n + (span - 1) * jump for n, span, jump in zip(self.size, spans, self.jump, strict=True))
+        return Field(size, tuple(jump * s for jump, s in zip(self.jump, stride, strict=True)))
 
 
 def bill(layers: Iterable[Mapping[str, Any]], input_size: Shape) -> Bill:
     """Follow an input through the stack, until the end or the first layer that cannot take what arrives."""
-    shape, field, problem = input_size, _Field(), ""
+    shape, field, problem = input_size, Field(), ""
     rows: list[CostRow] = []
     held, extra, peak = 0, 0, prod(shape)  # values: the layer's input unless it is the network's; of buffers; at most
     for at, layer in enumerate(layers):
@@ -111,7 +124,8 @@ def bill(layers: Iterable[Mapping[str, Any]], input_size: Shape) -> Bill:
         except ValueError as error:
             problem = f"layer {at} ({layer['kind']}): {error}"
             break
-        rows.append(CostRow(str(at), _class(layer, shape), shape, *_parts(cost), field.size, inputs=(at - 1,)))
+        counts = cost.params, cost.macs, cost.activations
+        rows.append(CostRow(str(at), torch_class(layer, shape), shape, *counts, field.size, inputs=(at - 1,)))
         if layer["kind"] == "batch_norm":
             extra += 8 * shape[0] + 8  # two averages a channel, and a counter
         if cost.activations:
@@ -123,20 +137,16 @@ def bill(layers: Iterable[Mapping[str, Any]], input_size: Shape) -> Bill:
     return Bill(CostTable("Sequential", tuple(rows), sizes=sizes), problem)
 
 
-def _parts(cost: Cost) -> tuple[int, int, int]:
-    return cost.params, cost.macs, cost.activations
-
-
-def step(layer: Mapping[str, Any], shape: Shape, field: _Field) -> tuple[Shape, Cost, _Field]:
+def step(layer: Mapping[str, Any], shape: Shape, field: Field) -> tuple[Shape, Cost, Field]:
     """Shape, cost and receptive field behind a layer; a `ValueError` says why it cannot take this shape."""
     kind = layer["kind"]
-    if kind in ("conv", "max_pool", "avg_pool"):
+    if kind == "conv" or kind in POOLS:
         return _window(layer, _maps(shape), field)
     if kind == "global_avg_pool":
         channels, *size = _maps(shape)
-        return (channels, 1, 1), Cost(0, 0, channels), field.seen(size, 1)
+        return (channels, 1, 1), Cost(0, 0, channels), field.seen(size, (1, 1))
     if kind == "flatten":
-        return (prod(shape),), Cost(), _Field(None)
+        return (prod(shape),), Cost(), Field(None)
     if kind == "linear":
         if len(shape) > 1:
             raise ValueError(f"it reads features, but maps {by(shape)} arrive: put a flatten before it")
@@ -148,36 +158,25 @@ def step(layer: Mapping[str, Any], shape: Shape, field: _Field) -> tuple[Shape, 
 def _maps(shape: Shape) -> Shape:
     if len(shape) == 3:
         return shape
-    raise ValueError(
-        f"it reads maps (channels, height, width), but {shape[0]} features arrive: put it before the flatten"
-    )
+    text = f"it reads maps (channels, height, width), but {shape[0]} features arrive"
+    raise ValueError(f"{text}: put it before the flatten")
 
 
-def _window(layer: Mapping[str, Any], shape: Shape, field: _Field) -> tuple[Shape, Cost, _Field]:
+def _window(layer: Mapping[str, Any], shape: Shape, field: Field) -> tuple[Shape, Cost, Field]:
     channels, height, width = shape
-    names = ("kernel_size", "stride", "padding")
-    state = {"op": layer["kind"], "height": height, "width": width, **{name: layer[name] for name in names}}
-    size = read_layer(state).output_shape[1:]
-    field = field.seen((layer["kernel_size"],) * 2, layer["stride"])
+    settings = {name: layer[name] for name in (*PAIRS, "ceil_mode") if name in layer}
+    read = read_layer({"op": layer["kind"], "height": height, "width": width, **settings})
+    size, window = read.output_shape[1:], read.window
+    field = field.seen(window.span, window.stride)
     if layer["kind"] != "conv":
         return (channels, *size), Cost(0, 0, channels * prod(size)), field
-    out, groups = layer["out_channels"], layer["groups"]
-    common = gcd(channels, out)
-    if common % groups:
-        works = ", ".join(str(g) for g in range(1, common + 1) if common % g == 0)
-        raise ValueError(f"groups {groups} does not divide {channels} in_channels and {out} out_channels: use {works}")
-    return (out, *size), conv_cost(channels, out, layer["kernel_size"], size, groups, layer["bias"]), field
+    out = layer["out_channels"]
+    return (out, *size), conv_cost(channels, out, layer["kernel_size"], size, layer["groups"], layer["bias"]), field
 
 
-_CLASSES = {
-    "conv": "Conv2d", "max_pool": "MaxPool2d", "avg_pool": "AvgPool2d", "relu": "ReLU", "batch_norm": "BatchNorm2d",
-    "dropout": "Dropout", "flatten": "Flatten", "linear": "Linear", "global_avg_pool": "AdaptiveAvgPool2d",
-}  # fmt: skip
-
-
-def _class(layer: Mapping[str, Any], shape: Shape) -> str:
+def torch_class(layer: Mapping[str, Any], shape: Shape) -> str:
     """Name of the torch class."""
-    return "BatchNorm1d" if layer["kind"] == "batch_norm" and len(shape) == 1 else _CLASSES[layer["kind"]]
+    return "BatchNorm1d" if layer["kind"] == "batch_norm" and len(shape) == 1 else CLASSES[layer["kind"]]
 
 
 def by(shape: Iterable[int]) -> str:

@@ -2,11 +2,12 @@
 import { element, listen, setText } from "../js/dom.js";
 import { WidgetSession, widgetOf } from "../js/session.js";
 import { WidgetView } from "../js/view.js";
-import { billOf, byText, commonDivisors, layerWords, sequentialText } from "./stack.js";
+import { billOf, bothSides, commonDivisors, layerWords, sequentialText, withSetting } from "./stack.js";
 
 const COUNTS = ["params", "macs", "activations"];
 const STEPS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 84, 96, 120, 128, 160, 192, 224, 256, 320, 384, 512];
-const SLIDER_ENDS = { kernel_size: 11, stride: 4, padding: 5 };
+const SLIDER_ENDS = { kernel_size: 11, stride: 4, padding: 5, dilation: 4, p: 0.9 };
+const PAIR_NAMES = ["kernel_size", "stride", "padding", "dilation"];
 const STEP = { gesture: null }; // an undo step of its own
 const SIZE_NAMES = ["channels", "height", "width"];
 
@@ -28,16 +29,14 @@ class Builder extends WidgetSession {
     this.set({ selected: Math.max(0, Math.min(at, this.layers.length - 1)) }, { remember: false });
   }
 
-  change(name, value) {
+  change(name, value, axis) {
     const at = this.selected;
-    this.set({ layers: this.layers.map((layer, i) => (i === at ? { ...layer, [name]: value } : layer)) }, { gesture: `${at}.${name}` });
+    this.set({ layers: this.layers.with(at, withSetting(this.layers[at], name, value, axis)) }, { gesture: `${at}.${name}.${axis}` });
   }
 
   add(kind) {
-    const rules = this.model.get("_known").kinds[kind];
-    const settings = Object.entries(rules).map(([name, rule]) => [name, Array.isArray(rule) ? rule[0] : rule]);
     const at = this.layers.length ? this.selected + 1 : 0;
-    this.set({ layers: this.layers.toSpliced(at, 0, { kind, ...Object.fromEntries(settings) }), selected: at }, STEP);
+    this.set({ layers: this.layers.toSpliced(at, 0, { kind, ...this.get("_known").kinds[kind] }), selected: at }, STEP);
   }
 
   remove() {
@@ -56,17 +55,13 @@ class BuilderView extends WidgetView {
     super(builder, el, "network builder", "cnnviz-nb");
     this.builder = builder;
     this.rows = [];
+    this.square = true;
     this.build();
     this.begin();
   }
 
   get alone() {
     return "The numbers still follow the sliders";
-  }
-
-  get wrong() {
-    const { problem } = this.root.bill;
-    return this.builder.refusal || (problem ? `layer ${problem.index}: ${problem.text}` : "");
   }
 
   build() {
@@ -89,26 +84,32 @@ class BuilderView extends WidgetView {
       element("div", { class: "sk-row sk-bar" }, this.form, element("span", { class: "nb-input" }, "input ", ...this.sizes.flatMap((input, at) => (at ? ["×", input] : [input]))), element("span", { class: "sk-space" }),
         this.undoing, button("reset", "Reset", "back to the beginning", () => builder.reset())),
       element("div", { class: "nb-editor" }, element("div", { class: "sk-row" }, this.heading, element("span", { class: "sk-space" }), ...this.editing, this.kind, button("add", "Add", "add a layer after this one", () => builder.add(this.kind.value))), this.sliders),
-      this.buildTable(), this.message, this.buildCode(button));
+      this.message, ...this.buildTable(), this.buildCode(button));
     listen(this.root, "keydown", (event) => this.key(event));
   }
 
   buildTable() {
-    const heads = ["layer", "output", "params", "MACs", "activations", "field"];
     this.body = element("tbody");
     this.totals = COUNTS.map((name) => element("td", { class: "nb-number", "data-total": name }));
-    this.memory = element("td", { colspan: 6, class: "nb-memory" });
-    return (this.table = element("table", { class: "nb-table" }, element("thead", {}, element("tr", {}, ...heads.map((words, at) => element("th", { scope: "col", title: at === 5 ? "receptive field: pixels of the input that reach one value" : undefined }, words)))), this.body,
-      element("tfoot", {}, element("tr", {}, element("th", { scope: "row", colspan: 2 }, "total"), ...this.totals, element("td")), element("tr", {}, this.memory))));
+    this.totalled = element("th", { scope: "row", colspan: 2 });
+    this.memory = element("div", { class: "nb-memory" });
+    const head = ["layer", "output", "params", "MACs", "activations"].map((words) => element("th", { scope: "col" }, words));
+    head.push(element("th", { scope: "col", title: "receptive field: rows and columns of the input that reach one value" }, element("span", { class: "nb-long" }, "receptive "), "field"));
+    const sums = element("tr", { class: "nb-total" }, this.totalled, ...this.totals, element("td"));
+    return [this.memory, element("div", { class: "nb-scroll" }, element("table", { class: "nb-table" }, element("thead", {}, element("tr", {}, ...head), sums), this.body))];
   }
 
   buildCode(button) {
     const { builder } = this;
     this.code = element("textarea", { class: "nb-code", "data-name": "code", rows: 10, spellcheck: "false", "aria-label": "the network in PyTorch", "data-lm-suppress-shortcuts": "true" });
-    const apply = button("apply", "Apply", "build what stands here", () => this.paste());
+    const { alone } = builder.model; // a saved page: nobody there to read a text
+    this.applying = button("apply", "Apply", "build what stands here", () => this.paste());
+    this.applying.hidden = Boolean(alone);
     const copy = button("copy", "Copy", "copy the code", () => this.copyText(this.code.value, this.code));
-    return (this.pasting = element("details", { class: "sk-rare", ontoggle: () => this.redraw() }, element("summary", {}, "PyTorch code: copy it, or paste an nn.Sequential"), this.code, element("div", { class: "sk-row" }, apply, copy, element("span", { class: "sk-hint" }, "read by Python, never run")),
-    ));
+    const words = alone ? "PyTorch code" : "PyTorch code: copy it, or paste an nn.Sequential";
+    const hint = alone ? "in a notebook, NetworkBuilder reads such a text" : "read by Python, never run";
+    return (this.pasting = element("details", { class: "sk-rare", ontoggle: () => this.redraw() },
+      element("summary", {}, words), this.code, element("div", { class: "sk-row" }, this.applying, copy, element("span", { class: "sk-hint" }, hint))));
   }
 
   // ---- what the reader does ----------------------------------------------------------------------------------------
@@ -154,8 +155,12 @@ class BuilderView extends WidgetView {
     this.drawRows(layers, bill);
     this.drawEditor(layers, bill, size);
     COUNTS.forEach((name, at) => setText(this.totals[at], grouped(bill.total[name])));
+    const { problem } = bill;
+    setText(this.totalled, problem ? `total before layer ${problem.index} (${layers[problem.index].kind})` : "total");
+    this.totalled.classList.toggle("nb-reason", problem !== null);
     setText(this.memory, `memory for one picture: ${bytesText(bill.bytes.inference)} to run, ${bytesText(bill.bytes.adam)} to train with Adam`);
     this.undoing.disabled = builder.undone.length === 0;
+    this.applying.disabled = builder.stale; // Python reads the text
     if (this.pasting.open && builder.refusal === "") this.writeCode(layers, size, bill);
     this.root.bill = bill;
   }
@@ -186,7 +191,7 @@ class BuilderView extends WidgetView {
         setText(number, value ? grouped(value) : "");
         bar.style.width = `${(100 * value) / most[COUNTS[i]]}%`;
       });
-      setText(field, row?.field ? row.field.join("×") : "");
+      setText(field, row?.field ? [...new Set(row.field)].join("×") : ""); // 7 for 7×7
     });
     if (this.focusRow) this.rows[this.builder.selected]?.select.focus();
     this.focusRow = false;
@@ -213,39 +218,75 @@ class BuilderView extends WidgetView {
     setText(this.heading, layer ? `Layer ${at}: ${layer.kind.replaceAll("_", " ")}` : "No layers yet: add one, or start from a small network");
     const [up, down, remove] = this.editing;
     [up.disabled, down.disabled, remove.disabled] = [!layer || at === 0, !layer || at === layers.length - 1, !layer];
-    const shown = `${at} ${layer?.kind}`;
+    const unequal = PAIR_NAMES.some((name) => Array.isArray(layer?.[name]));
+    const split = unequal || !this.square;
+    const shown = `${at} ${layer?.kind} ${split}`;
     if (shown !== this.shown) {
-      this.parts = layer ? Object.entries(this.builder.model.get("_known").kinds[layer.kind]).map(([name, rule]) => this.setting(name, rule)) : [];
+      this.parts = layer ? this.settings(layer.kind, split) : [];
       this.sliders.replaceChildren(...this.parts.map((part) => part.node));
       if (layer && !this.parts.length) this.sliders.append(element("span", { class: "sk-hint" }, "this layer has no settings"));
       this.shown = shown;
     }
-    for (const part of this.parts) part.update(layer, arriving);
+    for (const part of this.parts) part.update(layer, arriving, unequal);
   }
 
-  /** A slider beside an exact number, or a check box; a slider of channels walks over the usual numbers. */
-  setting(name, rule) {
-    const words = name === "p" ? "p (dropped)" : name.replaceAll("_", " ");
-    if (!Array.isArray(rule)) {
-      const box = element("input", { type: "checkbox", "data-name": name, onchange: () => this.builder.change(name, box.checked) });
-      return { node: element("label", { class: "sk-switch" }, box, words), update: (layer) => (box.checked = layer[name]) };
-    }
+  /** Sliders and check boxes of a kind; windows that need not be square have a slider for each side. */
+  settings(kind, split) {
+    const { kinds, ranges } = this.builder.get("_known");
+    const place = (name) => (PAIR_NAMES.includes(name) ? 1 : name in ranges ? 0 : 2);
+    const parts = Object.keys(kinds[kind]).sort((one, other) => place(one) - place(other)).flatMap((name) => {
+      if (!(name in ranges)) return [this.flag(name)];
+      return split && PAIR_NAMES.includes(name) ? [this.slider(name, ranges[name], 0), this.slider(name, ranges[name], 1)] : [this.slider(name, ranges[name])];
+    });
+    return "kernel_size" in kinds[kind] ? [...parts, this.squareFlag()] : parts;
+  }
+
+  flag(name) {
+    const box = element("input", { type: "checkbox", "data-name": name, onchange: () => this.builder.change(name, box.checked) });
+    return { node: element("label", { class: "sk-switch" }, box, name), update: (layer) => (box.checked = layer[name]) };
+  }
+
+  squareFlag() {
+    const box = element("input", { type: "checkbox", "data-name": "square", onchange: () => {
+      this.square = box.checked;
+      this.redraw();
+    } });
+    const update = (layer, arriving, unequal) => {
+      box.checked = this.square && !unequal;
+      box.disabled = unequal; // make height and width equal first
+    };
+    return { node: element("label", { class: "sk-switch" }, box, "square"), update };
+  }
+
+  /** A slider beside an exact number; a slider of channels walks over the usual numbers. */
+  slider(name, [lowest, highest], axis) {
+    const { builder } = this;
+    const words = name.replaceAll("_", " ") + ["", " (height)", " (width)"][(axis ?? -1) + 1];
+    const short = words.replace(/ \((.).*/, " $1");
+    const key = axis === undefined ? name : `${name}.${"hw"[axis]}`;
+    const step = name === "p" ? 0.05 : 1;
     let choices = null;
-    const [, lowest, highest] = rule;
-    const slider = element("input", { type: "range", "data-name": name, "aria-label": words, oninput: () => this.builder.change(name, choices ? choices[slider.value] : Number(slider.value)) });
-    const exact = element("input", { type: "number", min: lowest, max: highest, step: name === "p" ? 0.05 : 1, "data-for": name, "aria-label": `${words}, exactly`, onchange: () => this.builder.change(name, Number(exact.value)) });
+    const label = element("span");
+    const slider = element("input", { type: "range", "data-name": key, "aria-label": words, oninput: () => builder.change(name, choices ? choices[slider.value] : Number(slider.value), axis) });
+    const exact = element("input", { type: "number", min: lowest, max: highest, step, "data-for": key, "aria-label": `${words}, exactly`, onchange: () => builder.change(name, Number(exact.value), axis) });
     const update = (layer, arriving) => {
-      const value = layer[name];
+      const text = typeof layer[name] === "string" ? ` (${layer[name]})` : "";
+      const value = bothSides(text ? textPads(layer) : layer[name])[axis ?? 0];
       choices = choicesFor(name, layer, arriving);
-      const [low, high, step] = choices ? [0, choices.length - 1, 1] : [lowest, name === "p" ? 0.9 : Math.max(SLIDER_ENDS[name], value), name === "p" ? 0.05 : 1];
-      [slider.min, slider.max, slider.step] = [low, high, step];
-      slider.value = choices ? choices.indexOf(value) : value;
-      slider.disabled = low === high;
+      const [low, high] = choices ? [0, choices.length - 1] : [lowest, Math.max(SLIDER_ENDS[name], value)];
+      setText(label, short + text);
+      Object.assign(slider, { min: low, max: high, step, value: choices ? choices.indexOf(value) : value, disabled: low === high });
       slider.setAttribute("aria-valuetext", String(value));
       if (document.activeElement !== exact) exact.value = value;
     };
-    return { node: element("div", { class: "sk-slider" }, element("span", {}, words), slider, exact), update };
+    return { node: element("div", { class: "sk-slider" }, label, slider, exact), update };
   }
+}
+
+/** The numbers that padding "same" or "valid" stands for, before the picture. */
+function textPads({ padding, kernel_size, dilation }) {
+  const [kernel, by] = [kernel_size, dilation].map(bothSides);
+  return kernel.map((k, axis) => (padding === "same" ? Math.floor((by[axis] * (k - 1)) / 2) : 0));
 }
 
 /** The numbers a slider of channels or groups walks over; null: every whole number. */

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from cnnviz._checks import _flag, _short
-from cnnviz.widgets.sliding_kernel.settings import squeezed
+from cnnviz.geometry import DEFAULTS
+from cnnviz.widgets._torch_code import SIGNATURES, arguments, bare, call_in, called, squeezed, value_text
 
-_SIGNATURES = {  # torch's own order, in which arguments without a name arrive
-    "Conv2d": (
-        *("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation"),
-        *("groups", "bias", "padding_mode"),
-    ),
-    "ConvTranspose2d": (
-        *("in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding"),
-        *("groups", "bias", "dilation", "padding_mode"),
-    ),
-    "MaxPool2d": ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"),
-    "AvgPool2d": ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
-}
 _LAYERS = {
     "conv": "Conv2d",
     "convolve": "Conv2d",
@@ -30,17 +17,8 @@ _LAYERS = {
     "max_pool": "MaxPool2d",
     "avg_pool": "AvgPool2d",
 }
-_DEFAULTS = {
-    "stride": 1,
-    "padding": 0,
-    "dilation": 1,
-    "output_padding": 0,
-    "groups": 1,
-    "ceil_mode": False,
-    "count_include_pad": True,
-    "divisor_override": 0,
-}
-_OPS = {layer: op for op, layer in reversed(_LAYERS.items())}
+_OPS = {layer: op for op, layer in _LAYERS.items() if op != "convolve"}
+_NEEDED = ("in_channels", "out_channels", "kernel_size")
 LONGEST = 1000  # characters
 FLIPPED = "# weight flipped in both axes"
 EXAMPLE = "use a line such as nn.Conv2d(1, 1, kernel_size=3, stride=2)"
@@ -57,22 +35,14 @@ def format_code(state: Mapping[str, Any]) -> str:
     op = state["op"]
     layer = _LAYERS[op]
     pool = op.endswith("pool")
-    arguments = [] if pool else [str(state["in_channels"]), str(state["filters"])]
-    for name in _SIGNATURES[layer]:
-        if name != "kernel_size" and name not in _DEFAULTS:
+    words = [] if pool else [str(state["in_channels"]), str(state["filters"])]
+    for name in SIGNATURES[layer]:
+        if name not in DEFAULTS or name == "in_channels":
             continue
-        always = name == "kernel_size" or (pool and name == "stride")
-        if always or squeezed(state.get(name, _DEFAULTS[name])) != _DEFAULTS[name]:
-            arguments.append(f"{name}={_value_text(squeezed(state[name]))}")
-    return f"nn.{layer}({', '.join(arguments)})" + (f"  {FLIPPED}" if op == "convolve" else "")
-
-
-def _value_text(value: Any) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, list | tuple):
-        return f"({value[0]}, {value[1]})"
-    return str(value)
+        value = squeezed(state.get(name, DEFAULTS[name]))
+        if name == "kernel_size" or (pool and name == "stride") or value != DEFAULTS[name]:
+            words.append(f"{name}={value_text(value)}")
+    return f"nn.{layer}({', '.join(words)})" + (f"  {FLIPPED}" if op == "convolve" else "")
 
 
 def parse_code(text: str) -> dict[str, Any]:
@@ -88,10 +58,19 @@ def parse_code(text: str) -> dict[str, Any]:
     >>> parse_code("nn.MaxPool2d(2)")["stride"]
     2
     """
-    layer, call = _find_call(text)
+    if not isinstance(text, str) or len(text) > LONGEST:
+        raise ValueError(f"{_short(text)} is not a line of code: {EXAMPLE}")
+    call = call_in(re.sub(r"^\s*(\(\w+\)\s*:)?", "", text))  # torch prints (conv1): Conv2d(...)
+    name = called(call)
+    if not name:
+        raise ValueError(f"{_short(text)} is not one layer: {EXAMPLE}")
+    layer = bare(name)
+    if layer not in _OPS:
+        raise ValueError(f"{_short(name)} is not known: use {', '.join(_OPS)}")
     pool = layer.endswith("Pool2d")
-    defaults = _DEFAULTS | ({"stride": None} if pool else {})
-    values = {name: defaults[name] for name in _SIGNATURES[layer] if name in defaults} | _arguments(layer, call)
+    defaults = {name: DEFAULTS[name] for name in SIGNATURES[layer] if name in DEFAULTS and name not in _NEEDED}
+    defaults |= {"stride": None} if pool else {}
+    values = defaults | arguments(layer, call, _NEEDED, EXAMPLE)
     mode = values.pop("padding_mode", "zeros")
     if mode != "zeros":
         given = f' "{mode}"' if isinstance(mode, str) else ""
@@ -107,55 +86,3 @@ def parse_code(text: str) -> dict[str, Any]:
         values |= {"dilation": 1, "divisor_override": values["divisor_override"] or 0}
     flipped = layer == "Conv2d" and FLIPPED in text
     return {"op": "convolve" if flipped else _OPS[layer], **values}
-
-
-def _find_call(text: str) -> tuple[str, ast.Call]:
-    """Find the one layer in a line: alone, assigned to a name, or as torch prints it, ``(conv1): Conv2d(...)``."""
-    if not isinstance(text, str) or len(text) > LONGEST:
-        raise ValueError(f"{_short(text)} is not a line of code: {EXAMPLE}")
-    line = re.sub(r"^\s*(\(\w+\)\s*:)?", "", text).strip()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on odd text are nobody's business here
-            statements = ast.parse(line).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        statements = []
-    call = statements[0].value if len(statements) == 1 and isinstance(statements[0], ast.Expr | ast.Assign) else None
-    name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
-        raise ValueError(f"{_short(text)} is not one layer: {EXAMPLE}")
-    layer = re.sub(r"^(torch\.)?nn\.", "", name)
-    if layer not in _SIGNATURES:
-        raise ValueError(f"{_short(name)} is not known: use {', '.join(_SIGNATURES)}")
-    return layer, call
-
-
-def _arguments(layer: str, call: ast.Call) -> dict[str, Any]:
-    names = _SIGNATURES[layer]
-    if len(call.args) > len(names):
-        raise ValueError(f"{layer} takes at most {len(names)} arguments, not {len(call.args)}: {', '.join(names)}")
-    values: dict[str, Any] = {}
-    for name, node in [*zip(names, call.args, strict=False), *((word.arg, word.value) for word in call.keywords)]:
-        if name not in names:
-            raise ValueError(f"{layer} has no argument {_short(name or '**')}: use {', '.join(names)}")
-        if name in values:
-            raise ValueError(f"{layer} is given {name} twice: give it once")
-        values[name] = _literal(name, node)
-    missing = [name for name in names if name not in values and name in ("in_channels", "out_channels", "kernel_size")]
-    if missing:
-        raise ValueError(f"{layer} needs {' and '.join(missing)}: {EXAMPLE}")
-    return values
-
-
-def _literal(name: str, node: ast.expr) -> Any:
-    """Return a whole number, a pair of them, a text, True, False or None; nothing is ever evaluated."""
-    if isinstance(node, ast.Constant) and (node.value is None or type(node.value) in (int, bool, str)):
-        return node.value
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        value = _literal(name, node.operand)
-        if type(value) is int:
-            return -value
-    if isinstance(node, ast.Tuple | ast.List):
-        return squeezed(tuple(_literal(name, item) for item in node.elts))
-    works = "use a whole number, a pair, a text, True, False or None"
-    raise ValueError(f"{name}={ast.unparse(node)[:40]} is not understood: {works}")

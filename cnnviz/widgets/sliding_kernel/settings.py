@@ -13,52 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz import images, kernels
+from cnnviz import geometry, images, kernels
 from cnnviz._checks import _either, _flag, _pair, _short, _whole
 from cnnviz.geometry import POOLS, Layer, read_layer
-from cnnviz.widgets._errors import IllegalLayer
+from cnnviz.widgets._errors import IllegalLayer, refused
+from cnnviz.widgets._torch_code import squeezed
 from cnnviz.widgets.sliding_kernel import arrays
 
 State = dict[str, Any]
 
 A1_KERNEL = [[0, 1, 2], [2, 2, 0], [0, 1, 2]]
 DEFAULTS: State = {
-    "op": "conv",
-    "image": arrays.read_picture(images.grid("arithmetic")),
-    "kernel": arrays.read_kernel(A1_KERNEL),
-    "kernel_name": "",
-    "angle": 0,
-    "bias": 0,
-    "relu": False,
-    "height": 5,
-    "width": 5,
-    "in_channels": 1,
-    "filters": 1,
-    "kernel_size": 3,
-    "stride": 1,
-    "padding": 0,
-    "dilation": 1,
-    "output_padding": 0,
-    "groups": 1,
-    "ceil_mode": False,
-    "count_include_pad": True,
-    "divisor_override": 0,
-    "position": 0,
-    "filter": 0,
-    "fill": False,
-    "playing": False,
-    "speed": 2,
-    "level": 2,
-    "reveal": 3,
-    "heatmap": False,
-    "predict": "",
-    "guess": "",
-    "square": True,
-    "states": {},
-}
+    "image": arrays.read_picture(images.grid("arithmetic")), "kernel": arrays.read_kernel(A1_KERNEL),
+    **geometry.DEFAULTS,
+    "kernel_name": "", "angle": 0, "bias": 0, "relu": False,
+    "position": 0, "filter": 0, "fill": False, "playing": False, "speed": 2,
+    "level": 2, "reveal": 3, "heatmap": False, "predict": "", "guess": "", "square": True, "states": {},
+}  # fmt: skip
 LARGEST_ARRAY = 2**24  # weights or output values: 134 MB as float64, and no picture shows as many
-
-
 PAIRS = ("kernel_size", "stride", "padding", "dilation", "output_padding")
 
 
@@ -68,12 +40,7 @@ def read(name: str, value: Any) -> Any:
     >>> read("kernel_size", [3, 3]), read("stride", (1, 2))
     (3, (1, 2))
     """
-    try:
-        return _READERS[name](name, value)
-    except IllegalLayer:
-        raise
-    except ValueError as refusal:  # geometry's and images' own
-        raise IllegalLayer(str(refusal)) from None
+    return refused(lambda value: _READERS[name](name, value), value)
 
 
 def layer_of(state: Mapping[str, Any]) -> Layer:
@@ -179,11 +146,6 @@ def _fitting_kernel(kernel: np.ndarray, new: Mapping[str, Any]) -> np.ndarray:
         works = f"use the shape {(*counts, *kernel.shape[2:])}"
         raise IllegalLayer(f"kernel of shape {kernel.shape} does not fit {layer}: {works}")
     return kernel
-
-
-def squeezed(pair: Any) -> Any:
-    """Turn a pair of equal numbers into the number."""
-    return pair[0] if isinstance(pair, tuple | list) and len(pair) == 2 and pair[0] == pair[1] else pair
 
 
 def _read_pair(lowest: int) -> Callable[[str, Any], Any]:

@@ -44,38 +44,9 @@ class SettingsWidget(ShownWidget):
     _open = False  # not yet: what the constructor sets was checked as a whole
     _folder = Path(__file__).parent
 
-    op = Setting("op")
-    image = ArraySetting("image")
-    kernel = ArraySetting("kernel")
-    kernel_name = Setting("kernel_name")
-    angle = Setting("angle")
-    bias = Setting("bias")
-    relu = Setting("relu")
-    height = Setting("height")
-    width = Setting("width")
-    in_channels = Setting("in_channels")
-    filters = Setting("filters")
-    kernel_size = Setting("kernel_size")
-    stride = Setting("stride")
-    padding = Setting("padding")
-    dilation = Setting("dilation")
-    output_padding = Setting("output_padding")
-    groups = Setting("groups")
-    ceil_mode = Setting("ceil_mode")
-    count_include_pad = Setting("count_include_pad")
-    divisor_override = Setting("divisor_override")
-    position = Setting("position")
-    filter = Setting("filter")
-    fill = Setting("fill")
-    playing = Setting("playing")
-    speed = Setting("speed")
-    level = Setting("level")
-    reveal = Setting("reveal")
-    heatmap = Setting("heatmap")
-    predict = Setting("predict")
-    guess = Setting("guess")
-    square = Setting("square")
-    states = Setting("states")
+    for _name in settings.DEFAULTS:
+        locals()[_name] = (ArraySetting if _name in ("image", "kernel") else Setting)(_name)
+    del _name
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
