@@ -82,6 +82,8 @@ class Chart(HTML):
 
     def draw(self, title: str, *curves: Sequence[Curve]) -> None:
         """Draw anew: a title, then for each panel the list of its curves, the last one on top."""
+        if len(curves) != len(self.panels):
+            raise ValueError(f"the chart has {len(self.panels)} panel(s), but {len(curves)} lists of curves were given")
         self.drawing = Drawing(WIDTH, self.drawing.height, title, f"Chart: {title}")
         self.drawing.words.append(Words(LEFT, 22, title, size=16, bold=True))
         width = (WIDTH - LEFT - 16 - GAP * (len(self.panels) - 1)) / len(self.panels)
