@@ -1,8 +1,9 @@
 // Where the maps stand on a canvas, all to the picture's scale, and how one is painted.
 
-const PANEL_GAP = 16;
+const PANEL_GAP = 10;
 const PANEL_TEXT = 22; // a line above and one below
 const SMALLEST_PANEL = 124;
+const TIGHTEST_PANEL = 92; // if then all stand in one row
 const LARGEST_PANEL = 200;
 const FAINTEST = 0.12; // of what is seen at all
 const LINES_FROM = 8; // pixels a cell
@@ -10,7 +11,8 @@ const LINES_FROM = 8; // pixels a cell
 /** For `most` panels a stack, `more` of them behind the maps, and a width: place(walk) -> panels, size(count) -> of the canvas. */
 export function fitPanels(most, width, more) {
   const room = Math.max(width, SMALLEST_PANEL);
-  const columns = Math.max(1, Math.min(most, Math.floor((room + PANEL_GAP) / (SMALLEST_PANEL + PANEL_GAP))));
+  const fitting = (side) => Math.floor((room + PANEL_GAP) / (side + PANEL_GAP));
+  const columns = fitting(TIGHTEST_PANEL) >= most ? most : Math.max(1, fitting(SMALLEST_PANEL));
   const side = Math.min(LARGEST_PANEL, Math.floor((room + PANEL_GAP) / columns) - PANEL_GAP);
   const height = side + 2 * PANEL_TEXT + 6;
   const place = ({ layers, maps }) => {

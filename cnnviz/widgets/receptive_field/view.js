@@ -243,9 +243,8 @@ class FieldView extends WidgetView {
     Object.assign(band, { walk, unit, seen });
     this.drawChips(band, stack, index);
     const jump = walk.layers.reduce(([h, w], { rows, cols }) => [h * rows.stride, w * cols.stride], [1, 1]);
-    const weights = walk.layers.reduce((sum, layer) => sum + (layer.op === "conv" ? layer.kernelHeight * layer.kernelWidth : 0), 0);
     band.share = measured ? `. 95 % of the squared gradient of unit (${measured.position.join(", ")}) lies in the middle ${across(measured.side)}` : "";
-    setText(band.facts, `sees ${across(seen[0].box.slice(2))} pixels; the next unit looks ${jump[0] === jump[1] ? jump[0] : across(jump)} pixel${Math.max(...jump) > 1 ? "s" : ""} further on; ${weights} C² weights`);
+    setText(band.facts, `sees ${across(seen[0].box.slice(2))} pixels; the next unit looks ${jump[0] === jump[1] ? jump[0] : across(jump)} pixel${Math.max(...jump) > 1 ? "s" : ""} further on`);
     band.panels = fit.place(walk);
     const { width, height } = fit.size(band.panels.length);
     const pen = this.fitCanvas(band.canvas, width, height);
