@@ -139,6 +139,10 @@ def test_python_draws_and_another_model_answers(lab: LabPage) -> None:
     root = shown(lab)
     lab.ask(f"pad.draw([{SEVEN}])")
     says(root, "7")
+    lab.ask("pad.example = 6")  # over the strokes
+    says(root, "6")
+    draw(root, ONE)
+    lab.wait_python("len(pad.strokes) == 1 and pad.answer == '1'")
     lab.ask("import torch\npad.model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1024, 3))")
     expect(root.locator(".dp-bar")).to_have_count(3)
     expect(root.locator(".dp-layer")).to_have_count(3)

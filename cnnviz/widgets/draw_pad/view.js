@@ -66,7 +66,7 @@ class Drawing extends WidgetSession {
     if (!this.empty) this.set({ strokes: [], example: null }, { gesture: null });
   }
 
-  /** The strokes a new one is added to: an example makes room. */
+  /** The strokes on the paper, to which a new one is added: an example makes room. */
   get before() {
     return this.get("example") === null ? this.get("strokes") : [];
   }
@@ -230,7 +230,7 @@ class DrawPadView extends WidgetView {
       pen.drawImage(this.examples[example].firstChild, 0, 0, PAPER, PAPER);
     }
     Object.assign(pen, { strokeStyle: palette.ink, fillStyle: palette.ink, lineWidth: PEN * PAPER, lineCap: "round", lineJoin: "round" });
-    for (const stroke of drawing.get("strokes")) {
+    for (const stroke of drawing.before) {
       pen.beginPath();
       pen.moveTo(PAPER * stroke[0][0], PAPER * stroke[0][1]);
       for (const [x, y] of stroke.length > 1 ? stroke : [stroke[0]]) pen.lineTo(PAPER * x, PAPER * y);
