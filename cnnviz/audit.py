@@ -38,9 +38,9 @@ HE = "He et al., Deep Residual Learning, table 1"
 HE_ON_VGG = "He et al., Deep Residual Learning, on VGG"
 VGG_TABLE = "Simonyan and Zisserman, table 2"
 HOWARD = "Howard et al., MobileNets, tables 6 and 7"
-SLIDE = "Lecture 000, comparison table"
 FIRST_1X1 = "Its bottleneck strides in the first 1x1, which makes {} billion MACs; the form in use strides in the 3x3."
 CUT = "The paper cuts its digits off where others round."
+CONVOLUTIONS = "Its convolutions alone are 15.35."
 PAPERS = {
     "resnet18": [Published(1.8e9, 1e8, "FLOPs", HE)],
     "resnet34": [Published(3.6e9, 1e8, "FLOPs", HE, CUT)],
@@ -48,19 +48,21 @@ PAPERS = {
     "resnet101": [Published(7.6e9, 1e8, "FLOPs", HE, FIRST_1X1.format("7.570"))],
     "resnet152": [Published(11.3e9, 1e8, "FLOPs", HE, FIRST_1X1.format(11.282))],
     "vgg16": [
-        Published(15.3e9, 1e8, "FLOPs", f"{HE_ON_VGG}, and lectures 001 and 002", "Its convolutions alone are 15.35."),
+        Published(15.3e9, 1e8, "FLOPs", HE_ON_VGG, CONVOLUTIONS),
         Published(138e6, 1e6, "parameters", VGG_TABLE),
     ],
     "vgg19": [Published(19.6e9, 1e8, "FLOPs", HE_ON_VGG), Published(144e6, 1e6, "parameters", VGG_TABLE)],
     "mobilenet_v1": [Published(569e6, 1e6, "MACs", HOWARD), Published(4.2e6, 1e5, "parameters", HOWARD)],
-    "squeezenet1_0": [
-        Published(1.2e6, 1e5, "parameters", "Iandola et al., SqueezeNet, and lecture 003: 4.8 MB of four-byte values")
-    ],
+    "squeezenet1_0": [Published(1.2e6, 1e5, "parameters", "Iandola et al., SqueezeNet: 4.8 MB of four-byte values")],
+}
+LECTURES = {
+    "vgg16": [Published(15.3e9, 1e8, "FLOPs", "Lectures 001 and 002", CONVOLUTIONS)],
+    "squeezenet1_0": [Published(1.2e6, 1e5, "parameters", "Lecture 003: 4.8 MB of four-byte values")],
     "googlenet": [
         Published(5e6, 1e6, "parameters", "Lecture 002", "The paper's own form, googlenet_2014, has 6,998,552.")
     ],
 }
-# Millions of parameters, billions of "MACs" of the comparison table in lecture 000.
+# Millions of parameters, billions of "MACs" (all operations, as it turns out) of the comparison table in lecture 000.
 SLIDES = {
     "alexnet": (61.1, 0.72), "vgg11": (132.86, 7.63), "vgg13": (133.05, 11.34), "vgg16": (138.36, 15.5),
     "vgg19": (143.67, 19.67), "resnet18": (11.69, 1.82), "resnet34": (21.8, 3.68), "resnet50": (25.56, 4.12),
@@ -68,6 +70,13 @@ SLIDES = {
     "squeezenet1_1": (1.24, 0.36), "densenet121": (7.98, 2.88), "densenet169": (14.15, 3.42),
     "densenet201": (20.01, 4.37), "densenet161": (28.68, 7.82), "inception_v3": (27.16, 2.85),
 }  # fmt: skip
+for _name, (_millions, _billions) in SLIDES.items():
+    LECTURES.setdefault(_name, []).extend(
+        (
+            Published(_millions * 1e6, 1e4, "parameters", "Lecture 000, comparison table"),
+            Published(_billions * 1e9, 1e7, "MACs", "Lecture 000, comparison table", step=4),
+        )
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,7 +100,7 @@ class Audit:
         return f"{self.title}, {self.params:,} parameters", ("MACs, the rest on top", "FLOPs"), lines
 
 
-def audit(model: Any, input_size: Any = None) -> Audit:
+def audit(model: Any, input_size: Any = None, lectures: bool = False) -> Audit:
     """Count one network by every convention and explain the published figures.
 
     The second column counts as many tools do: a MAC is one, and so is each further operation. FLOPs count a MAC as two.
@@ -104,6 +113,8 @@ def audit(model: Any, input_size: Any = None) -> Audit:
         A :class:`~cnnviz.cost.CostTable`, a torch module, or a name of ``cnnviz.models.names()``.
     input_size
         As for :func:`cnnviz.cost_table`.
+    lectures
+        Explain what the slides of the lectures printed, too.
 
     >>> from cnnviz.cost import CostRow, CostTable, Other
     >>> audit(CostTable("Net", (CostRow("c", "Conv2d", (2, 3, 3), 20, 162, 18, None, other=Other(bias=18)),)))
@@ -122,11 +133,7 @@ def audit(model: Any, input_size: Any = None) -> Audit:
         table = cost_table(model, input_size)
     steps = _steps(table)
     params = table.total.params
-    figures = list(PAPERS.get(table.title, []))
-    if table.title in SLIDES:
-        millions, billions = SLIDES[table.title]
-        figures.append(Published(millions * 1e6, 1e4, "parameters", SLIDE))
-        figures.append(Published(billions * 1e9, 1e7, "MACs", SLIDE, step=4))
+    figures = [*PAPERS.get(table.title, ()), *(LECTURES.get(table.title, ()) if lectures else ())]
     return Audit(table.title, params, steps, tuple(_explained(figure, params, steps) for figure in figures))
 
 

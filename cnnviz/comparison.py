@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
+from math import log10
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +16,8 @@ from cnnviz._tables import Line, as_html, as_text
 from cnnviz.cost import CostTable
 
 COLUMNS = ("family", "top-1 %", "top-5 %", "params", "MACs", "activations")
-LARGEST_BUBBLE = 60  # pixels across
+LARGEST_BUBBLE = 56  # pixels across
+WIDTH, HEIGHT = 900, 480  # pixels of a chart's inside, about
 # ImageNet accuracies of networks that torchvision has no weights for, from their papers.
 PAPERS = {"mobilenet_v1": (70.6, None)}  # Howard et al., MobileNets, table 6
 
@@ -92,39 +95,53 @@ class Comparison:
             If no network has a known accuracy: give ``compare`` an ``accuracy``.
         """
         import plotly.graph_objects as go
+        from plotly.colors import qualitative
 
-        rows = [row for row in self.rows if row.top1 is not None]
+        rows = sorted((row for row in self.rows if row.top1 is not None), key=lambda row: -row.params)
         if not rows:
             names = ", ".join(row.name for row in self.rows)
             raise ValueError(f"no accuracy is known for {names}: give compare(..., accuracy={{name: per cent}})")
-        most = max(row.params for row in rows)
+        x_range, y_range = _room([log10(row.macs / 1e9) for row in rows], 0.12), _room([row.top1 for row in rows], 0.1)
+        places = _label_places(rows, x_range, y_range)
         chart = go.Figure()
-        for family in dict.fromkeys(row.family for row in rows):
+        colours = dict(zip(dict.fromkeys(row.family for row in rows), cycle(qualitative.Dark24), strict=False))
+        for family, colour in colours.items():  # the largest discs first, so that none is covered
             members = [row for row in rows if row.family == family]
             chart.add_scatter(
                 name=escape(family),
+                legendgroup=escape(family),
                 x=[row.macs / 1e9 for row in members],
                 y=[row.top1 for row in members],
                 text=[escape(row.name) for row in members],
                 customdata=[[row.params / 1e6, row.activations / 1e6] for row in members],
-                mode="markers+text",
-                textposition="top center",
+                mode="markers",
                 marker={
+                    "color": colour,
+                    "opacity": 0.6,
                     "size": [row.params for row in members],
                     "sizemode": "area",
-                    "sizeref": most / LARGEST_BUBBLE**2,
+                    "sizeref": 2 * rows[0].params / LARGEST_BUBBLE**2,
                     "sizemin": 3,
                 },
                 hovertemplate=(
-                    "%{text}: %{y:.1f} %<br>%{x:.2f} billion MACs<br>%{customdata[0]:.1f} million parameters"
+                    "%{text}: %{y:.1f} %<br>%{x:.3g} billion MACs<br>%{customdata[0]:.1f} million parameters"
                     "<br>%{customdata[1]:.1f} million activation values<extra></extra>"
                 ),
             )
+        for disc in list(chart.data):  # the names over all discs; discs nobody sees keep them at their distance
+            sides = [places[name] for name in disc.text]
+            names = {"mode": "markers+text", "textposition": sides, "cliponaxis": False, "showlegend": False}
+            chart.add_scatter(**disc.to_plotly_json() | names | {"hovertemplate": None, "hoverinfo": "skip"})
+            chart.data[-1].marker.opacity = 0
+        ticks = [digit * 10.0**power for power in range(-6, 6) for digit in (1, 2, 5)]
+        title = "multiply-adds of one picture, billions"
         chart.update_layout(
-            xaxis={"title": "multiply-adds of one picture, billions", "type": "log"},
-            yaxis={"title": "top-1 accuracy on ImageNet, %"},
-            legend={"title": "area: parameters"},
-            height=600,
+            xaxis={"title": title, "type": "log", "range": x_range, "tickvals": ticks},
+            yaxis={"title": "top-1 accuracy on ImageNet, %", "range": y_range},
+            title={"text": "area of a disc: parameters · a click in the legend hides a family", "font": {"size": 14}},
+            legend={"itemsizing": "constant", "orientation": "h", "y": -0.18, "yanchor": "top"},
+            height=HEIGHT + 190,
+            margin={"t": 60, "l": 60, "r": 30, "b": 130},
         )
         return chart
 
@@ -196,6 +213,37 @@ def _compared(label: str | None, network: Any, given: dict[str, float], input_si
         top1, top5 = float(given[name]), None
     family = re.match(r"(wide_)?[^\W\d_]+|.*", table.title).group()
     return Compared(name, family, top1, top5, table.total.params, table.total.macs, table.total.activations)
+
+
+def _room(values: list[float], share: float) -> list[float]:
+    """From the lowest to the highest value, with room for labels."""
+    low, high = min(values), max(values)
+    extra = share * (high - low or 1)
+    return [low - extra, high + extra]
+
+
+def _label_places(rows: list[Compared], x_range: list[float], y_range: list[float]) -> dict[str, str]:
+    """On which side of its disc each name stands, so that names cover each other as little as may be."""
+    taken = [(WIDTH - 50, 2 * WIDTH, 0, HEIGHT), (-WIDTH, 50, 0, HEIGHT), (0, WIDTH, HEIGHT, 2 * HEIGHT)]  # outside
+    places = {}
+    for row in reversed(rows):
+        x = WIDTH * (log10(row.macs / 1e9) - x_range[0]) / (x_range[1] - x_range[0])
+        y = HEIGHT * (row.top1 - y_range[0]) / (y_range[1] - y_range[0])
+        radius, half = LARGEST_BUBBLE / 2 * (row.params / rows[0].params) ** 0.5 + 2, 3.3 * len(row.name)
+        sides = {"middle right": (1, 0), "middle left": (-1, 0), "top center": (0, 1), "bottom center": (0, -1)}
+        sides |= {f"{v} {h}": (a, b) for v, b in (("top", 1), ("bottom", -1)) for h, a in (("right", 1), ("left", -1))}
+        boxes = {}
+        for side, (right, up) in sides.items():
+            a, b = x + right * (radius + half), y + up * (radius + 8)
+            boxes[side] = a - half, a + half, b - 8, b + 8
+        side = min(boxes, key=lambda side: sum(_shared(boxes[side], other) for other in taken))
+        places[escape(row.name)] = side
+        taken += [boxes[side], (x - radius / 2, x + radius / 2, y - radius / 2, y + radius / 2)]
+    return places
+
+
+def _shared(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[2], b[2]))
 
 
 def _accuracies(name: str) -> tuple[float | None, float | None]:

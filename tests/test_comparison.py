@@ -8,7 +8,7 @@ import json
 import pytest
 from torch import nn
 
-from cnnviz.audit import PAPERS, SLIDES, audit
+from cnnviz.audit import LECTURES, PAPERS, SLIDES, audit
 from cnnviz.comparison import Compared, Comparison, compare
 from cnnviz.cost import CostRow, CostTable, Other
 from cnnviz.measure import audit as audit_of_measure
@@ -26,7 +26,7 @@ NETS = Comparison(
 
 @pytest.mark.parametrize("name", sorted(SLIDES))
 def test_the_slides_count_everything(name):
-    found = audit(name, (3, 224, 224))  # FACTS B13: each slide figure, to its last digit
+    found = audit(name, (3, 224, 224), lectures=True)  # FACTS B13: each slide figure, to its last digit
     millions, billions = SLIDES[name]
     assert found.params / 1e6 == pytest.approx(millions, abs=0.0051)
     assert found.steps[-1].macs / 1e9 == pytest.approx(billions, abs=0.0051)
@@ -65,6 +65,12 @@ def test_a_reproduced_figure_and_a_gap():
     assert "It is 7.1% below the MACs of" in audit("resnet50").gaps[0]
     assert "strides in the first 1x1, which makes 3.858 billion" in audit("resnet50").gaps[0]
     assert audit(nn.Conv2d(3, 4, 3), (3, 8, 8)).gaps == ()
+
+
+def test_what_the_lectures_printed_is_told_only_if_asked():
+    for name in LECTURES:
+        assert "ecture" not in " ".join(audit(name).gaps)
+        assert "Lecture" in " ".join(audit(name, lectures=True).gaps)
 
 
 def test_audit_is_shown_escaped_and_found_in_measure():
@@ -109,9 +115,20 @@ def test_the_chart_has_every_point_by_name_with_its_numbers():
         for text, x, y, size in zip(trace["text"], trace["x"], trace["y"], trace["marker"]["size"], strict=True)
     }
     assert points == {"big": (9e-8, 80.0, 9000), "small": (1e-8, 70.0, 100), "worse": (2e-8, 69.0, 50)}
-    assert [trace["name"] for trace in figure["data"]] == ["a", "b"]  # a click in the legend hides a family
-    assert {trace["marker"]["sizemode"] for trace in figure["data"]} == {"area"}
-    assert len({trace["marker"]["sizeref"] for trace in figure["data"]}) == 1
+    discs, names = figure["data"][:2], figure["data"][2:]
+    assert [trace["name"] for trace in discs] == [trace["name"] for trace in names] == ["a", "b"]
+    assert [trace["legendgroup"] for trace in discs] == [trace["legendgroup"] for trace in names]  # hidden together
+    assert {trace["marker"]["sizemode"] for trace in discs} == {"area"}
+    assert len({trace["marker"]["sizeref"] for trace in discs}) == 1
+    assert {(trace["mode"], trace["marker"]["opacity"]) for trace in names} == {("markers+text", 0)}
+
+
+def test_names_stand_beside_their_discs_and_not_over_each_other_or_the_edge():
+    rows = [Compared(f"net{n}", "a", 70.0, None, 100, macs, 1) for n, macs in enumerate((10, 10, 10, 1000))]
+    figure = json.loads(Comparison(tuple(rows)).figure().to_json())
+    sides = dict(zip(figure["data"][1]["text"], figure["data"][1]["textposition"], strict=True))
+    assert len({sides["net0"], sides["net1"], sides["net2"]}) == 3
+    assert sides["net3"] != "middle right"
 
 
 def test_tables_are_escaped_and_saved(tmp_path):
