@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Locator
 
 from tests.benchmarks.rows import Row, spread
-from tests.browser.kernel_view import KernelView
+from tests.browser.kernel_view import KernelView, WidgetView
 from tests.browser.lab import LabPage, LabServer, launched_browser, notebook_of
 
 PAUSE = 60  # ms between two samples: a hand does not move faster, and the page comes to rest
@@ -100,6 +100,10 @@ PHOTOGRAPH = """import numpy as np
 from cnnviz import SlidingKernel, images
 w = SlidingKernel(images.photo("china", size=336)[:, :224, :224], kernel_name="edge", kernel_size=7, filters={filters})
 w"""
+BUILDER = """
+from cnnviz import NetworkBuilder
+b = NetworkBuilder([*[{"kind": "conv", "padding": 1}, "batch_norm", "relu"] * 6, "flatten", "linear"], (3, 32, 32))
+b"""
 BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n    pass"
 
 
@@ -138,7 +142,7 @@ def keys(slider: Locator) -> Generator[None, None, None]:
             yield
 
 
-def drag(view: KernelView, name: str, values: tuple[int, ...]) -> Generator[None, None, None]:
+def drag(view: WidgetView, name: str, values: tuple[int, ...]) -> Generator[None, None, None]:
     """Hold the thumb of a slider and take it from value to value, there and back."""
     mouse = view.page.mouse
     mouse.move(*view.thumb(name))
@@ -170,7 +174,7 @@ def measure(quick: bool = False) -> list[Row]:
         lab = LabPage(page, server).open(server.add(notebook_of("")))
         page.evaluate(PROBE)
         grid, medians = grid_rows(lab, count)
-        return grid + photograph_rows(lab, count) + comparison_rows(lab, count, medians)
+        return grid + photograph_rows(lab, count) + builder_rows(lab, count) + comparison_rows(lab, count, medians)
 
 
 def grid_rows(lab: LabPage, count: int) -> tuple[list[Row], dict[str, float]]:
@@ -198,6 +202,15 @@ def photograph_rows(lab: LabPage, count: int) -> list[Row]:
         name = f"224x224x3 with 7x7, {filters} filter{'s' if filters > 1 else ''}, drag"
         rows += widget_rows(name, collect(lab, drag(view, "angle", (0, 30, 60, 90, 120)), count), bar, None)
     return rows
+
+
+def builder_rows(lab: LabPage, count: int) -> list[Row]:
+    """A `NetworkBuilder` of 20 layers: the first one's kernel is dragged, and every number below it follows."""
+    lab.clear()
+    root = lab.run_cell(BUILDER).locator(".cnnviz-nb")
+    root.evaluate(WATCH_WIDGET)
+    samples = collect(lab, drag(WidgetView(root), "kernel_size", (3, 4, 5, 6, 7)), count)
+    return widget_rows("NetworkBuilder, 20 layers, drag", samples, 8, 33)
 
 
 def widget_rows(name: str, samples: Samples, work_bar: float | None, total_bar: float | None) -> list[Row]:

@@ -11,12 +11,64 @@ ROOT = ".cnnviz-sk"
 THUMB = 16  # width of a range input's thumb in Chromium, in pixels
 
 
-class KernelView:
-    """One view of one widget, driven as a hand would drive it."""
+class WidgetView:
+    """The sliders of one view of any of our widgets, driven as a hand would drive them."""
 
     def __init__(self, root: Locator) -> None:
         self.root = root
         self.page: Page = root.page
+
+    def settled(self) -> WidgetView:
+        """Wait for two frames: what was asked for before is painted then."""
+        frames = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+        self.page.evaluate(frames)
+        return self
+
+    def slider(self, name: str) -> Locator:
+        return self.root.locator(f"input[type=range][data-name='{name}']:visible")
+
+    def sliders(self) -> list[str]:
+        """Names of the sliders that can be moved now."""
+        found = self.root.locator("input[type=range]:visible:enabled").all()
+        return [slider.get_attribute("data-name") for slider in found]
+
+    def value(self, name: str) -> float:
+        return float(self.slider(name).input_value())
+
+    def bounds(self, name: str) -> tuple[float, float]:
+        slider = self.slider(name)
+        return float(slider.get_attribute("min") or 0), float(slider.get_attribute("max") or 100)
+
+    def move(self, name: str, value: float) -> None:
+        """Set a slider as a hand would: from where it is, with the events of a drag."""
+        self.slider(name).fill(f"{value:g}")
+        self.settled()
+
+    def point_on_slider(self, name: str, value: float) -> tuple[float, float]:
+        """Where the middle of the thumb is for this value."""
+        box = self.slider(name).bounding_box()
+        low, high = self.bounds(name)
+        share = (value - low) / (high - low)
+        return box["x"] + THUMB / 2 + share * (box["width"] - THUMB), box["y"] + box["height"] / 2
+
+    def thumb(self, name: str) -> tuple[float, float]:
+        self.slider(name).scroll_into_view_if_needed()
+        return self.point_on_slider(name, self.value(name))
+
+    def drag(self, name: str, value: float, steps: int = 6) -> None:
+        """Take the thumb with the mouse and let it go at a value."""
+        self.page.mouse.move(*self.thumb(name))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.point_on_slider(name, value), steps=steps)
+        self.page.mouse.up()
+        self.settled()
+
+
+class KernelView(WidgetView):
+    """One view of a `SlidingKernel`."""
+
+    def __init__(self, root: Locator) -> None:
+        super().__init__(root)
         root.locator("canvas.sk-scene").wait_for()
 
     @classmethod
@@ -25,12 +77,6 @@ class KernelView:
         return cls(cell.locator(ROOT).first)
 
     # ---- what it shows ---------------------------------------------------------------------------------------------
-
-    def settled(self) -> KernelView:
-        """Wait for two frames: what was asked for before is painted then."""
-        frames = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
-        self.page.evaluate(frames)
-        return self
 
     def layer(self) -> str:
         """Such as ``conv 1x5x5 -> 1x3x3``."""
@@ -77,23 +123,8 @@ class KernelView:
 
     # ---- its controls ----------------------------------------------------------------------------------------------
 
-    def slider(self, name: str) -> Locator:
-        return self.root.locator(f"input[type=range][data-name='{name}']:visible")
-
-    def sliders(self) -> list[str]:
-        """Names of the sliders that can be moved now."""
-        found = self.root.locator("input[type=range]:visible:enabled").all()
-        return [slider.get_attribute("data-name") for slider in found]
-
-    def value(self, name: str) -> float:
-        return float(self.slider(name).input_value())
-
     def value_text(self, name: str) -> str:
         return self.root.locator(f"output[data-for='{name}']:visible").text_content() or ""
-
-    def bounds(self, name: str) -> tuple[float, float]:
-        slider = self.slider(name)
-        return float(slider.get_attribute("min") or 0), float(slider.get_attribute("max") or 100)
 
     def field(self, name: str) -> Locator:
         """A text field: code, state, guess."""
@@ -121,11 +152,6 @@ class KernelView:
         if not self.root.locator("details").evaluate("details => details.open"):
             self.root.locator("summary").click()
 
-    def move(self, name: str, value: float) -> None:
-        """Set a slider as a hand would: from where it is, with the events of a drag."""
-        self.slider(name).fill(f"{value:g}")
-        self.settled()
-
     def type_in(self, name: str, text: str) -> None:
         """Replace the text in a field and press Enter."""
         self.field(name).fill(text)
@@ -133,25 +159,6 @@ class KernelView:
         self.settled()
 
     # ---- the mouse -------------------------------------------------------------------------------------------------
-
-    def point_on_slider(self, name: str, value: float) -> tuple[float, float]:
-        """Where the middle of the thumb is for this value."""
-        box = self.slider(name).bounding_box()
-        low, high = self.bounds(name)
-        share = (value - low) / (high - low)
-        return box["x"] + THUMB / 2 + share * (box["width"] - THUMB), box["y"] + box["height"] / 2
-
-    def thumb(self, name: str) -> tuple[float, float]:
-        self.slider(name).scroll_into_view_if_needed()
-        return self.point_on_slider(name, self.value(name))
-
-    def drag(self, name: str, value: float, steps: int = 6) -> None:
-        """Take the thumb with the mouse and let it go at a value."""
-        self.page.mouse.move(*self.thumb(name))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.point_on_slider(name, value), steps=steps)
-        self.page.mouse.up()
-        self.settled()
 
     def point(self, panel: str, row: int, col: int, channel: int | None = None) -> tuple[float, float]:
         """Where a cell of the panels input, kernel, products, output is on the screen."""

@@ -12,8 +12,8 @@ BROKEN = """w = SlidingKernel(np.arange(49.0).reshape(7, 7) % 5, kernel_name="so
 w._esm = w._esm.replace({old!r}, {new!r}, 1)
 w"""
 MUTATIONS = {
-    "syntax": ("  draw() {", "  draw() { const = ;"),
-    "a missing name while drawing": ("  draw() {", "  draw() { missing();"),
+    "syntax": ("  draw(start) {", "  draw(start) { const = ;"),
+    "a missing name while drawing": ("  draw(start) {", "  draw(start) { missing();"),
     "a slider without listeners": ("listenToDrag(", 'if (name !== "stride") listenToDrag('),
     "no frame is ever asked for": ("redraw() {", "redraw() { return;"),
     "changes stay in the view": ("this.model.save_changes();", ""),
@@ -42,7 +42,7 @@ def faults(lab: LabPage, old: str, new: str) -> list[str]:
 
 
 def test_control_the_whole_widget_has_no_faults(lab: LabPage) -> None:
-    assert faults(lab, "  draw() {", "  draw() {") == []
+    assert faults(lab, "  draw(start) {", "  draw(start) {") == []
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

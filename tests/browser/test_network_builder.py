@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from cnnviz import NetworkBuilder
+from tests.browser.kernel_view import WidgetView
 from tests.browser.lab import LabPage, notebook_of
 
 TWENTY = "[*[{'kind': 'conv', 'out_channels': 32, 'padding': 1}, 'batch_norm', 'relu'] * 6, 'flatten', 'linear']"
@@ -32,16 +33,9 @@ def wait_total(root: Locator, number: int, name: str = "params") -> None:
 
 
 def drag(root: Locator, name: str, share: float, steps: int = 12) -> None:
-    slider = root.locator(f"input[type=range][data-name='{name}']")
-    slider.scroll_into_view_if_needed()
-    box, low, high = slider.bounding_box(), float(slider.get_attribute("min")), float(slider.get_attribute("max"))
-    at = (float(slider.input_value()) - low) / (high - low)
-    x = [box["x"] + 8 + part * (box["width"] - 16) for part in (at, share)]
-    mouse, y = root.page.mouse, box["y"] + box["height"] / 2
-    mouse.move(x[0], y)
-    mouse.down()
-    mouse.move(x[1], y, steps=steps)
-    mouse.up()
+    view = WidgetView(root)
+    low, high = view.bounds(name)
+    view.drag(name, low + share * (high - low), steps)
 
 
 def test_a_drag_reaches_every_number_and_python(lab: LabPage) -> None:
