@@ -9,6 +9,8 @@ import numpy as np
 from cnnviz._grading import Question, Unreadable, numbers
 
 ONE_NUMBER = "one whole number"
+STARTS = ("he", "xavier", "torch", "paper")  # of models.create("alexnet_2012", init=...)
+ALSO = {"kaiming": "he", "glorot": "xavier", "pytorch": "torch", "default": "torch"}
 LINEAR = ([[1, 2, 3], [4, 5, 6]], [7, 8])  # weights and biases of the dense layer that a 1x1 convolution is to copy
 
 
@@ -23,6 +25,14 @@ def _weights_and_biases(layer: Any, form: str) -> np.ndarray:
         raise Unreadable(f"The weights have the shape {weight.shape}; nn.Conv2d(3, 2, kernel_size=1) has (2, 3, 1, 1).")
     bias = np.zeros(2) if layer.bias is None else numbers(layer.bias, form)
     return np.array([*weight.ravel(), *bias.ravel()])
+
+
+def _initialisation(answer: Any, form: str) -> np.ndarray:
+    """Read the name of an initialisation as its place in the list of them."""
+    word = str(answer).strip().lower()
+    if not isinstance(answer, str) or ALSO.get(word, word) not in STARTS:
+        raise Unreadable(f"{str(answer)[:40]!r} is not {form}: {', '.join(STARTS)}.")
+    return np.array(STARTS.index(ALSO.get(word, word)))
 
 
 QUESTIONS = {
@@ -84,6 +94,23 @@ QUESTIONS = {
             (37748736 / 36 + 4096 / 36, "The weights become 36 times fewer; the 4,096 biases stay."),
         ],
         otherwise="After the mean, how many numbers go in? Each of the 4,096 units has that many weights and a bias.",
+    ),
+    "08-initialisation": Question(
+        right=STARTS.index("he"),
+        because="A ReLU throws half of the signal's square away. He's weights, of variance 2 / inputs, make up for it.",
+        form="the name of an initialisation",
+        read=_initialisation,
+        mistakes=[
+            (
+                STARTS.index("xavier"),
+                "Xavier's weights keep a signal through tanh. ReLU halves its square in every layer.",
+            ),
+            (STARTS.index("torch"), "PyTorch's own weights are 2.4 times smaller than they should be: layer by layer, less arrives."), "PyTorch's own weights are smaller still, by a factor of 2.4: nothing arrives."),
+            (
+                STARTS.index("paper"),
+                "0.01 for every layer was made for far wider layers, a million pictures and 90 passes.",
+            ),
+        ],
     ),
     "09-stack-of-threes": Question(
         right=5,

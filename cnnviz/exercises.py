@@ -18,8 +18,6 @@ __all__ = ["Verdict", "check", "names"]
 
 ONE_NUMBER = "one whole number"
 THREE_BY_THREE = "three rows of three numbers"
-A1_IMAGE = [[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]
-A1_KERNEL = [[0, 1, 2], [2, 2, 0], [0, 1, 2]]
 
 
 def _output_size(widget: Any, form: str) -> np.ndarray:
@@ -30,20 +28,6 @@ def _output_size(widget: Any, form: str) -> np.ndarray:
     if shape[1:] == (3, 3):
         raise NotAttempted("The output is still 3x3. Drag a slider of the widget, then run this cell again.")
     return np.array(shape[1:], dtype=float)
-
-
-def _first_output(widget: Any, form: str) -> np.ndarray:
-    """Read (first output number, changed picture numbers, changed kernel numbers) of a `SlidingKernel`."""
-    if not all(hasattr(widget, name) for name in ("image", "weights", "output")):
-        raise Unreadable(f"Give the widget itself, {form}.")
-    changed = [
-        int((now != then).sum()) if np.shape(now) == then.shape else then.size
-        for now, then in [(widget.image, np.array([A1_IMAGE])), (widget.weights, np.array([[A1_KERNEL]]))]
-    ]
-    first = float(widget.output[0, 0, 0])
-    if first == 12 and changed == [0, 0]:
-        raise NotAttempted("The first output is still 12. Change a number of the picture, then run this cell again.")
-    return np.array([first, *changed], dtype=float)
 
 
 def _kernel_and_stride(answer: Any, form: str) -> np.ndarray:
@@ -84,36 +68,6 @@ _WINDOWS = {  # notebooks 00 to 04
             ),
         ],
         otherwise="A kernel one larger takes one place away, a picture one larger adds one, one more padding adds two.",
-    ),
-    "00-twenty": Question(
-        right=[20, 1, 0],
-        because="A pixel counts as often as its weight says: 8 more where the weight is 1, or 4 more where it is 2.",
-        form="the widget whose first output you made 20",
-        read=_first_output,
-        mistakes=[
-            (
-                lambda seen: seen[2] > 0,
-                "You changed the kernel, and with it all nine outputs. Undo that; only the picture may change.",
-            ),
-            (
-                lambda seen: seen[1] > 1,
-                "More than one number of the picture changed. Press reset, then change a single one.",
-            ),
-            (lambda seen: seen[1] == 0, "The picture is as it was. Double-click one of its numbers and type another."),
-            (
-                lambda seen: seen[0] == 12,
-                "Still 12: that pixel lies outside the first window, or it meets the weight 0.",
-            ),
-            (
-                lambda seen: seen[0] == 28,
-                "28 is 16 more than 12: you added 8 to a pixel of weight 2, and it counts twice.",
-            ),
-            (
-                lambda seen: seen[0] in (29, 31, 48, 52),
-                "Did you set the pixel itself to 20? The other eight products are still in the sum.",
-            ),
-        ],
-        otherwise="The first output was 12, so the pixel's value times its weight must grow by 8.",
     ),
     "01-shift-right": Question(
         right=_one_at(1, 0),
@@ -280,7 +234,7 @@ def names() -> tuple[str, ...]:
     Examples
     --------
     >>> names()[:2]
-    ('00-four-by-four', '00-twenty')
+    ('00-four-by-four', '00-seven')
     """
     return tuple(QUESTIONS)
 

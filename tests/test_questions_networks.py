@@ -25,6 +25,7 @@ RIGHT = {
     "05-connections": [122304, np.int64(122304)],
     "08-group-weights": [307200],
     "08-global-average": [1052672],
+    "08-initialisation": ["he", " He", "kaiming"],
     "09-stack-of-threes": [5],
     "09-conv5-3": [196],
     "10-bottleneck": [154],
@@ -70,6 +71,13 @@ WRONG = {
         (151552, "256 numbers are left"),
         (37752832 / 36, "biases stay"),
         (256, "how many numbers go in"),
+    ],
+    "08-initialisation": [
+        ("xavier", "keep a signal through tanh"),
+        ("torch", "2.4 times smaller"),
+        ("paper", "far wider layers"),
+        ("zeros", "is not the name of an initialisation: he, xavier, torch, paper"),
+        (2, "is not the name of an initialisation"),
     ],
     "09-stack-of-threes": [
         (4, "see 9"),
@@ -220,3 +228,12 @@ def test_the_convolution_is_the_dense_layer_at_every_pixel() -> None:
     picture = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     by_pixel = dense(picture.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     assert torch.allclose(layer(*LINEAR)(picture), by_pixel, atol=1e-5)
+
+
+@pytest.mark.parametrize(("init", "kept"), [("he", 1), ("xavier", 1 / 2), ("torch", 1 / 6)])
+def test_what_each_initialisation_keeps_of_a_signals_square_behind_a_relu(init: str, kept: float) -> None:
+    torch.manual_seed(0)
+    layer = models.create("alexnet_2012", init=init, groups=1, small=True, width_mult=0.5).features[10]
+    assert (layer.in_channels, layer.out_channels) == (192, 192)
+    variance = layer.weight.var().item() * 9 * 192  # of a sum, times the mean square of its inputs
+    assert variance / 2 == pytest.approx(kept, rel=0.05)  # half of the sums are negative
