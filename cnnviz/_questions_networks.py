@@ -105,7 +105,10 @@ QUESTIONS = {
                 STARTS.index("xavier"),
                 "Xavier's weights keep a signal through tanh. ReLU halves its square in every layer.",
             ),
-            (STARTS.index("torch"), "PyTorch's own weights are 2.4 times smaller than they should be: layer by layer, less arrives."), "PyTorch's own weights are smaller still, by a factor of 2.4: nothing arrives."),
+            (
+                STARTS.index("torch"),
+                "PyTorch's own weights are 2.4 times too small here: layer by layer, less arrives.",
+            ),
             (
                 STARTS.index("paper"),
                 "0.01 for every layer was made for far wider layers, a million pictures and 90 passes.",

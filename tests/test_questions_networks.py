@@ -74,7 +74,7 @@ WRONG = {
     ],
     "08-initialisation": [
         ("xavier", "keep a signal through tanh"),
-        ("torch", "2.4 times smaller"),
+        ("torch", "2.4 times too small"),
         ("paper", "far wider layers"),
         ("zeros", "is not the name of an initialisation: he, xavier, torch, paper"),
         (2, "is not the name of an initialisation"),
