@@ -54,7 +54,7 @@ def pen(paper: Locator) -> Generator[None, None, None]:
         paper.page.wait_for_timeout(300)
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool = False) -> list[Row]:
     """Rows with the bundled network, and with one that trains in the same kernel meanwhile."""
     count = 10 if quick else 80
     with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launched_browser() as browser:

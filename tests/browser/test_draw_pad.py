@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, expect
 
@@ -67,6 +68,26 @@ def test_a_drawing_is_answered_while_it_is_drawn(lab: LabPage) -> None:
     shares = json.loads(lab.ask("print(pad.probabilities.tolist())"))
     assert bars == [percent(share) for share in shares]
     expect(root.locator("[role=status]")).to_have_text(re.compile(r"^The network says 7, >?\d+ %, then \d, \d+ %\.$"))
+
+
+def test_each_layer_shows_its_own_maps_orange_above_zero_and_blue_below(lab: LabPage) -> None:
+    root = shown(lab, "example=9, layout={'width': '1000px'}")
+    expected = json.loads(lab.ask("print([maps[0].tolist() for maps in pad.maps.values()])"))
+    canvases = root.locator(".dp-layer canvas")
+    assert canvases.count() == 1 + len(expected)
+    for at, values in enumerate(expected, 1):
+        numbers = np.array(values).ravel()
+        across = 40 if len(values) == 1 else len(values[0])  # numbers stand in rows of forty
+        places = [(i % across, i // across) for i in range(len(numbers))]
+        colours = canvases.nth(at).evaluate(
+            """(canvas, places) => {
+              const pen = canvas.getContext("2d");
+              return places.map(([x, y]) => [...pen.getImageData(x, y, 1, 1).data]);
+            }""",
+            places,
+        )
+        warmth = np.array([red - blue for red, _, blue, _ in colours])
+        assert np.corrcoef(warmth, numbers)[0, 1] > 0.95, at
 
 
 def test_undo_and_clear_and_examples(lab: LabPage) -> None:

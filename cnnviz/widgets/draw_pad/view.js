@@ -11,6 +11,8 @@ const NEAR = 0.008; // points closer than this to the last one are left out
 const STEP = 0.05; // of a key
 const PATIENCE_MS = 500; // before the view says that it waits
 const TALLEST = 56; // CSS pixels of a map; a third more on a wide page
+const SMALLEST = 28; // narrower than this, maps stand in two rows
+const CELL = 18; // CSS pixels of a number
 const COLUMNS = 40; // numbers in a row, of a layer without maps
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -259,16 +261,20 @@ class DrawPadView extends WidgetView {
       this.layers.replaceChildren(...rows.map(({ kinds, size: words }, at) => element("div", { class: "dp-layer", style: `--at: ${at}` }, element("span", {}, `${kinds} `, element("span", { class: "sk-hint" }, words)), this.canvases[at])));
     }
     const tallest = this.width > 1000 ? (TALLEST * 4) / 3 : TALLEST;
+    const room = this.layers.clientWidth - 14;
     let start = 0;
     rows.forEach(({ shape: [count, height, width] }, at) => {
+      const canvas = this.canvases[at];
       const values = shades.subarray(start, (start += count * height * width));
-      if (at) paintMaps(this.canvases[at], values, count, height, width, answer.empty ? null : this.palette.signed.pixels);
-      else paintInk(this.canvases[at], values, 255, this.root, size);
-      const { width: wide, height: tall } = this.canvases[at];
-      const scale = Math.min((height === 1 ? 18 : tallest) / (at ? height : size), (this.layers.clientWidth - 14) / wide);
+      const flat = count * height === 1;
+      const across = flat ? Math.min(COLUMNS, width) : room / count < SMALLEST ? Math.ceil(count / 2) : count;
+      if (at) paintMaps(canvas, values, count, height, width, across, answer.empty ? null : this.palette.signed.pixels);
+      else paintInk(canvas, values, 255, this.root, size);
+      const scale = Math.min(flat ? CELL : tallest / (at ? height : size), room / canvas.width);
       const fitted = scale > 1 ? Math.floor(scale * 4) / 4 : scale;
-      Object.assign(this.canvases[at].style, { width: `${wide * fitted}px`, height: `${tall * fitted}px` });
+      Object.assign(canvas.style, { width: `${canvas.width * fitted}px`, height: `${canvas.height * fitted}px` });
     });
+    this.layers.classList.toggle("dp-blank", answer.empty);
   }
 
   drawBars({ probabilities, empty }) {
@@ -322,18 +328,18 @@ function paintInk(canvas, values, most, root, size = 8) {
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-/** Maps side by side with a gap of one pixel; a layer of numbers in rows of forty. Without colours: blank. */
-function paintMaps(canvas, values, count, height, width, pixels) {
-  const across = height === 1 && count === 1 ? Math.min(COLUMNS, width) : width;
-  const down = height === 1 && count === 1 ? Math.ceil(width / across) : height;
-  canvas.width = count * (across + 1) - 1;
-  canvas.height = down;
-  const picture = new ImageData(canvas.width, down);
+/** Maps in rows of `across` with a gap of one pixel; numbers without a gap. Without colours: blank. */
+function paintMaps(canvas, values, count, height, width, across, pixels) {
+  const [tiles, side, gap] = count * height === 1 ? [width, 1, 0] : [count, width, 1];
+  canvas.width = across * (side + gap) - gap;
+  canvas.height = Math.ceil(tiles / across) * (height + gap) - gap;
+  const picture = new ImageData(canvas.width, canvas.height);
   const target = new Uint32Array(picture.data.buffer);
-  values.forEach((value, at) => {
-    const [map, inside] = [Math.floor(at / (height * width)), at % (height * width)];
-    target[Math.floor(inside / across) * canvas.width + map * (across + 1) + (inside % across)] = pixels ? pixels[value] : 0;
-  });
+  for (let tile = 0, at = 0; tile < tiles; tile++) {
+    const corner = Math.floor(tile / across) * (height + gap) * canvas.width + (tile % across) * (side + gap);
+    for (let row = 0; row < height; row++)
+      for (let column = 0; column < side; column++) target[corner + row * canvas.width + column] = pixels ? pixels[values[at++]] : 0;
+  }
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
