@@ -77,6 +77,7 @@ class DrawPad(ShownWidget):
         self._slides = shift is not None
         self._classes = [] if classes is None else [str(name) for name in classes]
         self._model = model
+        self._answered: Any = None
         unknown = drawn.keys() - {"strokes", "example", *anywidget.AnyWidget.class_trait_names()}
         if unknown:
             known = "model, size, classes, shift, strokes, example"
@@ -208,10 +209,8 @@ class DrawPad(ShownWidget):
     @traitlets.observe("strokes", "example", "shift", "_asked")
     def _changed(self, _: Any) -> None:
         drawn = self.strokes, self.example, self.shift, self._asked
-        if self.comm is not None and drawn != getattr(
-            self, "_drawn", None
-        ):  # four traits change at once, and are asked for once
-            self._drawn = drawn
+        if self.comm is not None and drawn != self._answered:  # several change at once, and are asked about once
+            self._answered = drawn
             self.refresh()
 
     def _told(self, _: Any, content: Any, __: Any) -> None:
