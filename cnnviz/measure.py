@@ -14,9 +14,9 @@ import logging
 import numbers
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -96,15 +96,28 @@ def cost_table(model: nn.Module | str, input_size: Any = None, *, training: bool
     examples, batch = _examples(input_size, module, 2 if training else 1)
     failure: ForwardFailed | None = None
     with _generators_kept() as drawn:
+        job = _Job(module, title, examples, batch, training, drawn, isinstance(model, str))
         for attempt in (_on_meta, _on_fake, _for_real):
             try:
-                table = attempt(module, title, examples, batch, training, drawn)
+                table = attempt(job)
             except ForwardFailed as error:
                 failure = error
                 continue
             if table is not None:
                 return table
     raise failure
+
+
+class _Job(NamedTuple):
+    """A forward pass to watch; ``ours``: the module was built for it, on the meta device."""
+
+    module: nn.Module
+    title: str
+    examples: list[torch.Tensor]
+    batch: int
+    training: bool
+    drawn: list[bool]
+    ours: bool
 
 
 def module_of(model: nn.Module | str) -> nn.Module:
@@ -128,7 +141,7 @@ def _module(model: Any) -> tuple[nn.Module, str]:
     if isinstance(model, str):
         from cnnviz import models
 
-        with torch.device("meta"):
+        with _MetaByDefault():
             return models.create(model), model
     if not isinstance(model, nn.Module):
         hint = ": create it first, Net()" if isinstance(model, type) else ""
@@ -172,18 +185,13 @@ def _shape(size: Any, given: Any) -> tuple[int, ...]:
 # Three ways to run a forward pass. Each returns None where it does not apply.
 
 
-def _on_meta(
-    module: nn.Module, title: str, examples: list, batch: int, training: bool, drawn: list
-) -> CostTable | None:
+def _on_meta(job: _Job) -> CostTable | None:
     with ExitStack() as stack:
-        runner = _twin(module, bare, training, stack)
-        inputs = tuple(map(bare, examples))
-        return _recorded(runner, inputs, title, batch, "meta", _MetaByDefault(), drawn)
+        runner = (job.module.train(job.training), job.module, {}) if job.ours else _twin(job, bare, stack)
+        return _recorded(job, runner, tuple(map(bare, job.examples)), "meta", _MetaByDefault())
 
 
-def _on_fake(
-    module: nn.Module, title: str, examples: list, batch: int, training: bool, drawn: list
-) -> CostTable | None:
+def _on_fake(job: _Job) -> CostTable | None:
     mode = FakeTensorMode(allow_non_fake_inputs=True)
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
@@ -192,14 +200,11 @@ def _on_fake(
 
     with ExitStack() as stack:
         stack.enter_context(_quiet(logging.getLogger("torch._subclasses.fake_tensor")))
-        runner = _twin(module, fake, training, stack)
-        inputs = tuple(map(fake, examples))
-        return _recorded(runner, inputs, title, batch, "fake", mode, drawn)
+        return _recorded(job, _twin(job, fake, stack), tuple(map(fake, job.examples)), "fake", mode)
 
 
-def _for_real(
-    module: nn.Module, title: str, examples: list, batch: int, training: bool, drawn: list
-) -> CostTable | None:
+def _for_real(job: _Job) -> CostTable | None:
+    module = job.module
     if sum(t.numel() for t in (*module.parameters(), *module.buffers())) > REAL_VALUES:
         return None
     device = next((p.device for p in module.parameters() if not p.is_meta), torch.device("cpu"))
@@ -214,8 +219,7 @@ def _for_real(
         return torch.rand(tensor.shape, generator=generator, device="cpu").to(tensor.dtype).to(device)
 
     with ExitStack() as stack:
-        runner = _twin(module, own, training, stack)
-        return _recorded(runner, tuple(map(filled, examples)), title, batch, "real", nullcontext(), drawn)
+        return _recorded(job, _twin(job, own, stack), tuple(map(filled, job.examples)), "real", nullcontext())
 
 
 @contextmanager
@@ -245,13 +249,12 @@ class _MetaByDefault(TorchFunctionMode):
 Runner = tuple[nn.Module, Callable[..., Any], dict[int, torch.Tensor]]
 
 
-def _twin(
-    module: nn.Module, replace: Callable[[torch.Tensor], torch.Tensor], training: bool, stack: ExitStack
-) -> Runner:
+def _twin(job: _Job, replace: Callable[[torch.Tensor], torch.Tensor], stack: ExitStack) -> Runner:
     """A copy of the module whose tensors are ``replace(tensor)``, without the user's hooks, and how to call it.
 
     A module that cannot be copied is used itself, through ``functional_call``, and put back when ``stack`` closes.
     """
+    module = job.module
     memo: dict[int, Any] = {}
     for part in module.modules():
         memo.update({id(part.__dict__[hooks]): OrderedDict() for hooks in _HOOKS if hooks in part.__dict__})
@@ -265,11 +268,11 @@ def _twin(
         twin = copy.deepcopy(module, dict(memo))
     except Exception:
         stack.enter_context(_attributes_kept(module))
-        module.train(training)
+        module.train(job.training)
         named = [*module.named_parameters(), *module.named_buffers()]
         state = {name: memo[id(tensor)] for name, tensor in named}
         return module, lambda *inputs: torch.func.functional_call(module, state, inputs), memo
-    twin.train(training)
+    twin.train(job.training)
     return twin, twin, memo
 
 
@@ -315,11 +318,9 @@ def _generators_kept() -> Iterator[list[bool]]:
             np.random.set_state(before[2])  # noqa: NPY002
 
 
-def _recorded(
-    runner: Runner, inputs: tuple, title: str, batch: int, how: str, mode: Any, drawn: list[bool]
-) -> CostTable:
+def _recorded(job: _Job, runner: Runner, inputs: tuple[torch.Tensor, ...], how: str, mode: Any) -> CostTable:
     module, call, stand_ins = runner
-    recorder = Recorder(module, title, batch, stand_ins)
+    recorder = Recorder(module, job.title, job.batch, stand_ins)
     recorder.take_inputs(inputs)
     handles: list[Any] = []
     try:
@@ -332,17 +333,17 @@ def _recorded(
     finally:
         for handle in handles:
             handle.remove()
-        drawn.append(recorder.random)
+        job.drawn.append(recorder.random)
     return _table(recorder, inputs, how)
 
 
-def _table(recorder: Recorder, inputs: Sequence[torch.Tensor], how: str, finished: bool = True) -> CostTable:
+def _table(recorder: Recorder, inputs: tuple[torch.Tensor, ...], how: str, finished: bool = True) -> CostTable:
     module = recorder.stack[0].module
     kinds = {path: type(part).__name__ for part, path in recorder.paths.items() if next(part.children(), None)}
-    parameters, buffers = _unique_bytes(module.parameters()), _unique_bytes(module.buffers())
     value = inputs[0].element_size() if inputs[0].is_floating_point() else 4
     batch = recorder.batch or 1
-    sizes = Sizes(value, parameters, buffers, _unique_bytes(inputs) // batch, recorder.peak // batch)
+    held = _unique_bytes(module.parameters()), _unique_bytes(module.buffers())
+    sizes = Sizes(value, *held, _unique_bytes(inputs) // batch, recorder.peak // batch)
     return CostTable(recorder.title, tuple(recorder.rows(finished)), kinds, sizes, how)
 
 

@@ -1,4 +1,5 @@
-"""Bills of networks: time and memory of ``cost_table`` beside torchinfo and fvcore, if they are installed.
+"""Bills of networks: time and memory of ``cost_table`` beside torchinfo and fvcore, if they are installed
+(``pip install --no-deps -r tests/benchmarks/requirements.txt``).
 
 Each measurement has a process of its own, so that what another one loaded or left behind does not count. "As
 documented" builds the network on the CPU and runs it on random numbers, as the tools' own documentation shows. Ratios
@@ -27,14 +28,9 @@ REPEATS = 10  # of those that take less than a second
 
 
 def ours(name: str) -> int:
-    import torch
-
-    from cnnviz import models
     from cnnviz.measure import cost_table
 
-    with torch.device("meta"):
-        net = models.create(name)
-    return cost_table(net).total.macs
+    return cost_table(name).total.macs  # models.create on meta, and its table
 
 
 def torchinfo_documented(name: str) -> int:
@@ -126,10 +122,10 @@ def measure(quick: bool = False) -> list[Row]:
                 found[way] = measured(way, name, repeats)
         for way, figures in found.items():
             own = way == "cost_table"
-            note = f"{figures['macs']:,} MACs; first call {figures['first']:.0f} ms; CPU {figures['work']:.0f} ms"
-            rows.append(
-                Row(f"{name}: {way}, built and counted", figures["best"], "ms", bar if own else None, note=note)
-            )
+            promised = bar if own else None
+            note = f"{figures['macs']:,} MACs; CPU {figures['work']:.0f} ms"
+            rows.append(Row(f"{name}: {way}, built and counted", figures["best"], "ms", promised, note=note))
+            rows.append(Row("  the first one of a session", figures["first"], "ms", promised))
             rows.append(Row("  memory grown at its peak", figures["grown"], "MiB", 100 if own else None))
             if not own:
                 ratio = figures["best"] / found["cost_table"]["best"]
