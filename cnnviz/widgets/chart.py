@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -20,8 +21,8 @@ from cnnviz.widgets._drawing import Drawing, Words, to_base64, to_svg
 BLUE, ORANGE, GREEN, RED, PURPLE = COLOURS = ("#1f66b0", "#b35900", "#207a3c", "#b2182b", "#7b3fa0")
 GREY = "#6b7280"
 RULE = "#e3e6ea"
-WIDTH = 760
-LEFT, GAP, TOP, BOTTOM = 62, 74, 56, 48  # room for the words around the panels
+NARROW, WIDE = 380, 600  # pixels across, of a panel beside another and of a single one
+LEFT, RIGHT, TITLE, ROW, BOTTOM = 62, 16, 34, 20, 48  # room for the words around a panel
 LETTER = 10  # pixels across: a bold letter of the widest usual font
 
 Point = tuple[float, float]
@@ -66,7 +67,7 @@ class Panel:
 
 
 class Chart(HTML):
-    """Panels side by side, redrawn by `draw`; shown as a widget, and as a picture where there is no kernel.
+    """Panels side by side, or one below the other where the page is narrow; redrawn by `draw`.
 
     Examples
     --------
@@ -78,33 +79,67 @@ class Chart(HTML):
 
     def __init__(self, *panels: Panel, height: int = 300) -> None:
         super().__init__()
-        self.panels, self.drawing = panels, Drawing(WIDTH, height, "", "")
+        self.panels, self.height = panels, height
+        self.title, self.curves = "", tuple([] for _ in panels)
 
     def draw(self, title: str, *curves: Sequence[Curve]) -> None:
         """Draw anew: a title, then for each panel the list of its curves, the last one on top."""
         if len(curves) != len(self.panels):
             raise ValueError(f"the chart has {len(self.panels)} panel(s), but {len(curves)} lists of curves were given")
-        self.drawing = Drawing(WIDTH, self.drawing.height, title, f"Chart: {title}")
-        self.drawing.words.append(Words(LEFT, 22, title, size=16, bold=True))
-        width = (WIDTH - LEFT - 16 - GAP * (len(self.panels) - 1)) / len(self.panels)
-        for number, (panel, several) in enumerate(zip(self.panels, curves, strict=True)):
-            box = LEFT + number * (width + GAP), TOP, width, self.drawing.height - TOP - BOTTOM
-            _frame(self.drawing, panel, *box)
-            _curves(self.drawing, panel, several, *box)
-        self.value = to_svg(self.drawing)
+        self.title, self.curves = title, curves
+        parts = [Drawing(self._width, self.height - TITLE, title, title) for _ in self.panels]
+        for part, panel, several in zip(parts, self.panels, curves, strict=True):
+            self._add(part, panel, several, 0, 0)
+        words = f'<div style="font-size:16px;font-weight:bold">{escape(title)}</div>'
+        self.value = words + "".join(map(to_svg, parts))
+
+    def still(self) -> Drawing:
+        """Return the picture for a page without a kernel."""
+        drawing = Drawing(self._width * len(self.panels), self.height, self.title, repr(self))
+        drawing.words.append(Words(LEFT, 22, self.title, size=16, bold=True))
+        for number, (panel, several) in enumerate(zip(self.panels, self.curves, strict=True)):
+            self._add(drawing, panel, several, number * self._width, TITLE)
+        return drawing
+
+    @property
+    def _width(self) -> int:
+        return NARROW if len(self.panels) > 1 else WIDE
+
+    def _add(self, drawing: Drawing, panel: Panel, curves: Sequence[Curve], left: float, top: float) -> None:
+        """Add a panel with everything around it to a drawing; panels side by side have equal heights."""
+        width = self._width - LEFT - RIGHT
+        rows = 1 + max(_labels(*each, width)[1] for each in zip(self.panels, self.curves, strict=True))
+        box = left + LEFT, top + ROW * rows, width, self.height - TITLE - ROW * rows - BOTTOM
+        _frame(drawing, panel, *box)
+        for curve, row, x in _labels(panel, curves, width)[0]:
+            y = box[1] - 10 - ROW * row
+            drawing.words.append(Words(box[0] + x, y, curve.label, colour=curve.colour, bold=True))
+        _curves(drawing, panel, curves, *box)
 
     def __repr__(self) -> str:
-        return self.drawing.description
+        return f"Chart: {self.title}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict | None:
         """Add a picture and a text to the live view: what GitHub shows and strict nbval compares."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        still = {"text/plain": repr(self), "image/svg+xml": self.value}
+        still = {"text/plain": repr(self), "image/svg+xml": to_svg(self.still())}
         if os.environ.get("CNNVIZ_NOTEBOOK_PNG") == "1":  # for notebooks as committed: an untrusted one shows no SVG
-            still["image/png"] = to_base64(self.drawing)
+            still["image/png"] = to_base64(self.still())
         return {**bundle, **still}
+
+
+def _labels(panel: Panel, curves: Sequence[Curve], width: float) -> tuple[list[tuple[Curve, int, float]], int]:
+    """Place labels from the right, beside the name of the y axis, then above it: (curve, row, x), and the last row."""
+    placed, row, x = [], 0, width
+    for curve in reversed([curve for curve in curves if curve.label]):
+        needed = LETTER * len(curve.label) + 14
+        if x - needed < (0 if row else LETTER * len(panel.ylabel)):
+            row, x = row + 1, width
+        x -= needed
+        placed.append((curve, row, x + 14))
+    return placed, row
 
 
 def _frame(drawing: Drawing, panel: Panel, left: float, top: float, width: float, height: float) -> None:
@@ -113,12 +148,12 @@ def _frame(drawing: Drawing, panel: Panel, left: float, top: float, width: float
     for x in across:
         at = left + width * panel.place(x, panel.y[0])[0]
         drawing.lines.append((at, top, at, top + height, RULE, 1))
-        drawing.words.append(Words(at, top + height + 18, _text(x), size=14, colour="#444444", anchor="middle"))
+        drawing.words.append(Words(at, top + height + 18, _text(x), colour="#444444", anchor="middle"))
     for y in up:
         at = top + height * (1 - panel.place(panel.x[0], y)[1])
         drawing.lines.append((left, at, left + width, at, RULE, 1))
         text = _power(y) if panel.log else _text(y)
-        drawing.words.append(Words(left - 28, at + 5, text, size=14, colour="#444444", anchor="middle"))
+        drawing.words.append(Words(left - 28, at + 5, text, colour="#444444", anchor="middle"))
     drawing.words.append(Words(left + width / 2, top + height + 40, panel.xlabel, anchor="middle"))
     drawing.words.append(Words(left, top - 10, panel.ylabel))
     drawing.frames.append((left, top, width, height, "#9aa1ab", 1))
@@ -127,15 +162,11 @@ def _frame(drawing: Drawing, panel: Panel, left: float, top: float, width: float
 def _curves(
     drawing: Drawing, panel: Panel, curves: Sequence[Curve], left: float, top: float, width: float, height: float
 ) -> None:
-    """Add the curves of a panel, cut off at its frame, and their labels in a row above it, from the right."""
+    """Add the curves of a panel, cut off at its frame."""
 
     def at(point: Point) -> Point:
         return left + width * point[0], top + height * (1 - point[1])
 
-    end = left + width
-    for curve in reversed([curve for curve in curves if curve.label]):
-        end -= LETTER * len(curve.label) + 14
-        drawing.words.append(Words(end + 14, top - 10, curve.label, colour=curve.colour, bold=True))
     for curve in curves:
         points = [panel.place(x, y) for x, y in zip(curve.x, curve.y, strict=True)]
         for start, stop in pairwise(points):
