@@ -108,7 +108,8 @@ def test_increments_add_up_to_the_whole_history():
     assert track["layers"] == ["conv1", "fc"]
     assert (track["state"], page.messages[-1]["last"]) == ("finished", True)
     late = opened(run)[1].tracks
-    assert late == page.tracks  # a second view, opened at the end
+    assert late == page.tracks  # a second plot, opened at the end
+    assert Page(plot).hello().tracks == page.tracks  # a second view of this one
 
 
 def test_only_what_is_new_is_sent():
@@ -218,6 +219,7 @@ def test_snapshots_are_sent_once_as_bytes():
         run.history.snapshots.append((epoch, {"filters": np.eye(5)[None, None] * epoch, "maps": np.ones((20, 40, 40))}))
         plot._flush()
     assert [shot["epoch"] for shot in page.tracks[0]["shots"]] == [1, 2]
+    assert Page(plot).hello().tracks == page.tracks
     assert page.tracks[0]["shots"][1] == {"epoch": 2, "filters": [1, 5, 5, 1], "maps": [12, 20, 20], "scale": 2.0}
 
 
@@ -410,6 +412,17 @@ def test_the_same_run_shown_again_by_its_cell_goes_on_without_a_ghost(kernel):
     kernel.run("a", plot)
     assert run.state == "running"
     assert len(Page(plot).hello().tracks) == 1
+
+
+def test_a_plot_shown_in_two_cells_outlives_one_of_them(kernel):
+    run = FakeRun()
+    plot = run.show()
+    kernel.run("a", plot)
+    kernel.run("b", plot)
+    other = FakeRun().show()
+    kernel.run("a", other)
+    assert run.state == "running"
+    assert len(Page(other).hello().tracks) == 1
 
 
 def test_runs_that_were_compared_go_on_when_the_comparison_is_closed(kernel):

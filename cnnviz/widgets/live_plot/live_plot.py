@@ -181,7 +181,7 @@ class LivePlot(_shown.ShownWidget):
             plots.append(self)
             place = len(plots) - 1
             old = before[place] if place < len(before) else self
-            if old is not self:
+            if old is not self and set(_shown._shown.get(old, ())) <= {cell}:  # nobody looks at it elsewhere
                 same = old.runs == self.runs
                 old._let_go()  # it is taken off the page when the cell has ended
                 self._ghosts = [*old._ghosts, *([] if same else old._tracks)][-_GHOSTS:]
