@@ -27,7 +27,7 @@ _watching: Any = None  # the shell whose cells are watched
 class ShownWidget(anywidget.AnyWidget):
     """An anywidget that exists in the browser from its first view on, and hears the kernel's heartbeat there.
 
-    A widget names its `_folder`, in which view.js and a style sheet of the folder's name lie, and draws itself in
+    A widget names its `_folder`, in which view.js and a style sheet of the folder's name lie, and may draw itself in
     `_still`: that picture, with its description as text, is what pages without a script show.
     """
 
@@ -89,7 +89,7 @@ class ShownWidget(anywidget.AnyWidget):
         if bundle is None:
             return None
         data, metadata = bundle
-        if type(self)._still is ShownWidget._still:  # a widget that adds its own picture, for now
+        if type(self)._still is ShownWidget._still:  # nothing of it stands still: its repr has to do
             return bundle
         drawing = self._still()
         still = {"text/plain": drawing.description, "image/svg+xml": to_svg(drawing)}

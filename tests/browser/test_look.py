@@ -253,3 +253,15 @@ def test_a_screen_reader_finds_names_and_roles(show: Show) -> None:
     view.output()
     assert view.root.locator("canvas.sk-scene").get_attribute("aria-label") == view.text("description")
     assert view.root.locator(".sk-message").get_attribute("role") == "alert"
+
+
+def test_cells_that_a_wild_drag_made_small_are_large_again_after_it(show: Show) -> None:
+    view = show()
+    side = "root => root.locate('input', 0, 1).x - root.locate('input', 0, 0).x"
+    before = view.root.evaluate(side)
+    view.drag("padding", 10)
+    assert view.root.evaluate(side) < before / 2
+    view.drag("padding", 0)
+    assert view.settled().root.evaluate(side) == before
+    view.drag("kernel_size", 5)  # a small change moves nothing
+    assert view.root.evaluate(side) == before

@@ -43,6 +43,10 @@ export class WidgetView {
     if (!(event.ctrlKey || event.metaKey) || event.key !== "z" || event.target.closest(TYPED_TEXT)) return;
     event.preventDefault();
     event.stopPropagation();
+    this.undo();
+  }
+
+  undo() {
     this.session.undo();
   }
 

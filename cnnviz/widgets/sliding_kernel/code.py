@@ -10,14 +10,8 @@ from cnnviz._checks import _flag, _short
 from cnnviz.geometry import DEFAULTS
 from cnnviz.widgets._torch_code import SIGNATURES, arguments, bare, call_in, called, squeezed, value_text
 
-_LAYERS = {
-    "conv": "Conv2d",
-    "convolve": "Conv2d",
-    "transposed": "ConvTranspose2d",
-    "max_pool": "MaxPool2d",
-    "avg_pool": "AvgPool2d",
-}
-_OPS = {layer: op for op, layer in _LAYERS.items() if op != "convolve"}
+OPS = {"Conv2d": "conv", "ConvTranspose2d": "transposed", "MaxPool2d": "max_pool", "AvgPool2d": "avg_pool"}
+_LAYERS = {"convolve": "Conv2d", **{op: layer for layer, op in OPS.items()}}
 _NEEDED = ("in_channels", "out_channels", "kernel_size")
 LONGEST = 1000  # characters
 FLIPPED = "# weight flipped in both axes"
@@ -65,8 +59,8 @@ def parse_code(text: str) -> dict[str, Any]:
     if not name:
         raise ValueError(f"{_short(text)} is not one layer: {EXAMPLE}")
     layer = bare(name)
-    if layer not in _OPS:
-        raise ValueError(f"{_short(name)} is not known: use {', '.join(_OPS)}")
+    if layer not in OPS:
+        raise ValueError(f"{_short(name)} is not known: use {', '.join(OPS)}")
     pool = layer.endswith("Pool2d")
     defaults = {name: DEFAULTS[name] for name in SIGNATURES[layer] if name in DEFAULTS and name not in _NEEDED}
     defaults |= {"stride": None} if pool else {}
@@ -85,4 +79,4 @@ def parse_code(text: str) -> dict[str, Any]:
     if layer == "AvgPool2d":
         values |= {"dilation": 1, "divisor_override": values["divisor_override"] or 0}
     flipped = layer == "Conv2d" and FLIPPED in text
-    return {"op": "convolve" if flipped else _OPS[layer], **values}
+    return {"op": "convolve" if flipped else OPS[layer], **values}

@@ -78,7 +78,7 @@ function sliderOf(view, one) {
   const input = element("input", { type: "range", "data-name": key, "aria-label": words });
   let choices = null;
   const write = () => session.set(changeOf(one, choices ? choices[input.value] : Number(input.value), session, view.locked));
-  listenToDrag(session, input, write);
+  listenToDrag(view, input, write);
   const node = element("label", { class: "sk-slider" }, element("span", {}, words), input, value);
   const update = ({ layer }, state, bounds, locked) => {
     view.locked = locked;
@@ -153,8 +153,9 @@ function channelChange(channels, session) {
   return depthwise ? { ...change, groups: channels, filters: channels * (layer.filters / layer.groups) } : change;
 }
 
-/** A drag lasts from the first input to the release; a coarse picture is redrawn in full then. */
-function listenToDrag(session, input, write) {
+/** A drag lasts from the first input to the release; a coarse picture is redrawn in full then, one that became small larger. */
+function listenToDrag(view, input, write) {
+  const { session } = view;
   let idle;
   listen(input, "input", () => {
     session.drag(true);
@@ -165,6 +166,7 @@ function listenToDrag(session, input, write) {
   listen(input, "change", () => {
     clearTimeout(idle);
     session.drag(false);
+    view.relax();
   });
 }
 

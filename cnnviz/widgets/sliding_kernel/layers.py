@@ -8,8 +8,8 @@ from cnnviz._checks import _short
 from cnnviz.geometry import POOLS, Window
 from cnnviz.widgets._errors import IllegalLayer
 from cnnviz.widgets.sliding_kernel import arrays
+from cnnviz.widgets.sliding_kernel.code import OPS
 
-_OPS = {"Conv2d": "conv", "ConvTranspose2d": "transposed", "MaxPool2d": "max_pool", "AvgPool2d": "avg_pool"}
 _KNOWN = "use an nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d or nn.AvgPool2d"
 _SHARED = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "count_include_pad", "divisor_override")
 
@@ -46,8 +46,8 @@ def _op_of(layer: Any) -> str:
     if any(name.startswith("Lazy") for name in names):
         raise IllegalLayer(f"{names[0]} has no weights yet: call it once on a picture, then it becomes {names[0][4:]}")
     for name in names:
-        if name in _OPS:
-            return _OPS[name]
+        if name in OPS:
+            return OPS[name]
     kind = type(layer).__name__
     if kind[-2:] in ("1d", "3d"):
         raise IllegalLayer(f"{kind} does not slide over a picture of rows and columns: {_KNOWN}")

@@ -1,7 +1,7 @@
 // Draws a scene: grids of numbers or pictures, the window, its products, and what the pointer touches.
 // Painting reads; it never changes the state.
-import { numberText } from "../js/number.js";
 import { terms } from "../js/arithmetic.js";
+import { fittingText } from "./fit.js";
 import { cellsOfTap, shownCell, weightIndex, windowsReading } from "./focus.js";
 import { largest, shadeScale } from "../js/palette.js";
 import { colourCanvas, mapCanvas } from "./pictures.js";
@@ -91,6 +91,11 @@ function paintInputPicture(frame, panel) {
     : mapCanvas(result.image, offset, layer.height, layer.width, palette.photo, ...range);
   const picture = cache.picture(result.image, colour ? -1 : panel.channel, paint);
   context.imageSmoothingEnabled = panel.cell < 1;
+  layPicture(frame, panel, picture);
+}
+
+function layPicture(frame, panel, picture) {
+  const { context, layer } = frame;
   if (layer.op === "transposed") return stretchPicture(frame, panel, picture);
   const { x, y } = corner(panel, layer.rows.before, layer.cols.before);
   context.drawImage(picture, x, y, layer.width * panel.cell, layer.height * panel.cell);
@@ -105,15 +110,13 @@ function stretchPicture({ context, layer }, panel, picture) {
 
 /** How often each pixel is read: the product of the two axes, since windows separate by axis. */
 function paintReads(frame, panel) {
-  const { context, layer, palette, scene, cache } = frame;
+  const { layer, palette, scene, cache } = frame;
   const most = largest(layer.rows.reads) * largest(layer.cols.reads);
   const reads = (r, c) => layer.rows.reads[r] * layer.cols.reads[c];
   if (scene.picture) {
     const counts = Float64Array.from({ length: frame.plane }, (_, at) => reads(Math.floor(at / layer.width), at % layer.width));
     cache.counts = mapCanvas(counts, 0, layer.height, layer.width, palette.counts, 0, most, cache.counts);
-    if (layer.op === "transposed") return stretchPicture(frame, panel, cache.counts);
-    const { x, y } = corner(panel, layer.rows.before, layer.cols.before);
-    return context.drawImage(cache.counts, x, y, layer.width * panel.cell, layer.height * panel.cell);
+    return layPicture(frame, panel, cache.counts);
   }
   const shade = shadeScale(0, most);
   return paintCells(frame, panel, (row, col) => {
@@ -147,8 +150,7 @@ function paintKernel(frame, panel) {
   const shade = shadeScale(-limit, limit);
   paintCells(frame, panel, (row, col) => {
     const value = result.weights[weightIndex(layer, result.filter, panel.channel, row, col)];
-    const tone = shade(value);
-    return [palette.signed.css[tone], palette.signed.text[tone], value, false, true];
+    return signedCell(palette, shade, value);
   });
 }
 
@@ -166,8 +168,7 @@ function paintProducts(frame, panel) {
       const drawn = `${panel.channel},${cell.i * layer.rows.step + row * layer.rows.dilation},${cell.j * layer.cols.step + col * layer.cols.dilation}`;
       const term = byCell.get(drawn);
       if (!term) return null;
-      const tone = shade(product(term));
-      return [palette.signed.css[tone], palette.signed.text[tone], product(term), term === winner, true];
+      return signedCell(palette, shade, product(term), term === winner);
     });
   }
   outline(frame, panel, 0, 0, panel.rows, panel.cols, palette.window, 3);
@@ -195,10 +196,8 @@ function paintOutputCells(frame, panel) {
   paintCells(frame, panel, (row, col) => {
     const at = row * layer.outWidth + col;
     if (at > last) return null;
-    const value = result.output[offset + at];
-    const tone = shade(value);
     const hidden = look.predict === "cell" && row === frame.cell.i && col === frame.cell.j;
-    return hidden ? [palette.paper, palette.ink, "?", false, true] : [palette.signed.css[tone], palette.signed.text[tone], value, false, true];
+    return hidden ? [palette.paper, palette.ink, "?", false, true] : signedCell(palette, shade, result.output[offset + at]);
   });
 }
 
@@ -228,6 +227,11 @@ function paintUnknown(frame, panel) {
 }
 
 // ---- cells, lines and words ----------------------------------------------------------------------------------------
+
+function signedCell({ signed }, shade, value, strong = false) {
+  const tone = shade(value);
+  return [signed.css[tone], signed.text[tone], value, strong, true];
+}
 
 /** Fills every cell for which `cellAt(row, col)` gives [fill, text colour, value, strong, framed]; null leaves it as it is. */
 function paintCells(frame, panel, cellAt) {
@@ -259,34 +263,6 @@ function paintCells(frame, panel, cellAt) {
       context.fillText(typeof value === "string" ? value : fittingText(context, value, room, font), left + (cell - inset) / 2, top + (cell - inset) / 2 + 1, room);
     }
   }
-}
-
-const knownTexts = new Map();
-const NARROWED = 0.57; // letters keep their height and lose up to this much width
-
-/**
- * The number as wide as its cell allows: fewer decimals where there is little room, but never another whole part. What
- * does not fit is left out, for the exact number stands under the picture.
- */
-function fittingText(context, value, room, font) {
-  const key = `${value} ${room} ${font}`;
-  let text = knownTexts.get(key);
-  if (text !== undefined) return text;
-  const texts = shorterTexts(value);
-  const fits = (narrowed) => (one) => narrowed * context.measureText(one).width <= room;
-  text = texts.find(fits(1)) ?? texts.reverse().find(fits(NARROWED)) ?? "";
-  if (knownTexts.size > 5000) knownTexts.clear();
-  knownTexts.set(key, text);
-  return text;
-}
-
-function shorterTexts(value) {
-  if (Number.isInteger(value)) return [numberText(value)];
-  const bare = (text) => text.replace(/^(−?)0\./, "$1.");
-  const rounded = [2, 1].map((decimals) => bare(numberText(Number(value.toFixed(decimals)))));
-  const size = Math.abs(value);
-  const last = size < 0.05 ? ["~0"] : size < 10 ? [] : [numberText(Math.round(value))];
-  return [numberText(value), bare(numberText(value)), ...rounded.filter((text) => text !== "0"), ...last];
 }
 
 function paintTitle(frame, panel) {

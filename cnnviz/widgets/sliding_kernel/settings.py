@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,9 @@ def read(name: str, value: Any) -> Any:
 
 def layer_of(state: Mapping[str, Any]) -> Layer:
     """Check that the settings go together, and return the layer that they make."""
-    try:
-        layer = read_layer(state)
-        if state["kernel_name"] and layer.weight_shape:
-            kernels.named(state["kernel_name"], layer.weight_shape[2:])
-    except ValueError as refusal:
-        raise IllegalLayer(str(refusal)) from None
+    layer = refused(read_layer, state)
+    if state["kernel_name"] and layer.weight_shape:
+        refused(partial(kernels.named, state["kernel_name"]), layer.weight_shape[2:])
     for what, shape in (("weights", layer.weight_shape), ("output values", layer.output_shape)):
         if math.prod(shape) > LARGEST_ARRAY:
             count = f"{' x '.join(map(str, shape))} are {math.prod(shape):,} {what}"

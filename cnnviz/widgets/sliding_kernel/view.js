@@ -73,7 +73,7 @@ class KernelView extends WidgetView {
     }, String(level)));
     return element("div", { class: "sk-row sk-bar" }, ...this.lists.nodes, this.predict.list, element("span", { class: "sk-space" }),
       element("span", { class: "sk-levels", role: "group", "aria-label": "level" }, "level ", ...this.levels),
-      this.button("undo", "Undo", "undo (Ctrl+Z)", () => session.undo()), this.button("reset", "Reset", "back to the beginning", () => this.reset()),
+      this.button("undo", "Undo", "undo (Ctrl+Z)", () => this.undo()), this.button("reset", "Reset", "back to the beginning", () => this.reset()),
       this.button("stage", "Stage", "full screen, readable from the last row", () => this.toggleStage()));
   }
 
@@ -129,6 +129,18 @@ class KernelView extends WidgetView {
   reset() {
     this.pinned = this.hover = this.room = null;
     this.session.reset();
+  }
+
+  undo() {
+    this.room = null;
+    this.session.undo();
+  }
+
+  /** Gives up room that was kept for a drag, where the grids have become less than half as large: their numbers count more. */
+  relax() {
+    const { picture, ...needed } = growRoom(null, this.session.current().layer);
+    if (Object.keys(needed).some((name) => this.room[name] >= 2 * needed[name])) this.room = null;
+    this.redraw();
   }
 
   letGo() {
