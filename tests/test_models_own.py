@@ -190,6 +190,13 @@ def test_trains_on_32x32(name, options, channels):
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
 
 
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_runs_small_on_grey_pictures_of_32x32(name):
+    net = on_meta(name, num_classes=7, in_channels=1, small=True).train()
+    scores = net(torch.zeros(2, 1, 32, 32, device="meta"))
+    assert (scores.logits if isinstance(scores, tuple) else scores).shape == (2, 7)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_can_be_copied_and_pickled_and_repeats_itself_in_eval_mode(name):
     options = next((options for known, options, _ in SMALL if known == name), {"width": 4})
@@ -225,7 +232,8 @@ def test_both_heads_of_googlenet_speak_in_training_only():
         ("lenet5", {"pool": "min"}, "pool 'min' is not known: use 'average' or 'max'"),
         ("lenet5", {"activation": None}, "activation None is not known: use 'relu' or 'tanh' or 'sigmoid'"),
         ("lenet5", {"padding": -1}, "padding -1 is not a whole number of at least 0"),
-        ("lenet5_1998", {"small": True}, "lenet5_1998 has no option small: its options are num_classes, in_channels"),
+        ("lenet5_1998", {"pool": "max"}, "lenet5_1998 has no option pool: its options are num_classes, in_channels"),
+        ("lenet5_1998", {"small": 1}, "lenet5_1998: small 1 is not True or False"),
         ("nin", {"one_by_ones": 3}, "one_by_ones 3 is more than the 2 of the paper: use 0, 1 or 2"),
         ("nin", {"dropout": 1.0}, "nin: dropout 1.0 is not a number from 0 to below 1"),
         ("alexnet_2012", {"groups": 3}, "groups 3 is not an AlexNet of the paper: use 1 or 2"),
@@ -243,7 +251,7 @@ def test_both_heads_of_googlenet_speak_in_training_only():
         ("resnet_cifar", {"survival": 0.5, "shortcut": "conv"},
          "survival 0.5 is stochastic depth, which needs shortcut 'identity', not 'conv'"),
         ("resnet_cifar", {"plain": True, "shortcut": "conv"},
-         "plain=True has no shortcuts: leave shortcut, reshape and survival as they are, or plain=False"),
+         "plain=True has no shortcuts: leave shortcut, reshape and survival alone, or plain=False"),
         ("resnet_cifar", {"reshape": "C"}, "reshape 'C' is not known: use 'pad' or 'conv'"),
         ("resnet_cifar", {"width": 0}, "width 0 is not a whole number of at least 1"),
         ("fractalnet", {"columns": 7}, "columns 7 and blocks 5 is too large: use at most 6 and 5"),

@@ -144,5 +144,6 @@ def test_each_published_file_carries_its_hash_and_comes_from_one_place():
     for name, weights in models.published().items():
         assert re.fullmatch(re.escape(_weights.FOLDER) + r"\w+(-\w+)*-[0-9a-f]{8,}\.pth", weights.url), name
         assert 50 < weights.top1 < weights.top5 < 100
+        assert weights.source.endswith("/vision/stable/models.html")
     with pytest.raises(ValueError, match="did you mean"):
         models.published("resnet19")

@@ -68,7 +68,8 @@ def create(
     weights
         None for random weights, ``"imagenet"`` for those that torchvision publishes (downloaded once, hash checked).
     **own_options
-        ``small=True`` for a stem that suits 32x32 pictures, and what else :func:`options` lists.
+        ``small=True`` for a stem that suits 32x32 pictures (every network takes it; those that were made for such
+        pictures stay as they are), and what else :func:`options` lists.
 
     Raises
     ------
@@ -81,12 +82,13 @@ def create(
     1248424
     """
     known = options(name)
-    unknown = own_options.keys() - known.keys()
+    unknown = own_options.keys() - known.keys() - {"small"}
     if unknown:
         raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}: its options are {', '.join(known)}")
     asked = {"num_classes": num_classes, "in_channels": in_channels}
     given = {option: value for option, value in asked.items() if value is not None} | own_options
-    given = {option: _checked(name, option, value, known[option]) for option, value in given.items()}
+    given = {option: _checked(name, option, value, known.get(option, False)) for option, value in given.items()}
+    given = {option: value for option, value in given.items() if option in known}  # for 32x32 anyway: small, or not
     factory = _registry.FACTORIES[name]
     if weights is None:
         network = factory(**given)

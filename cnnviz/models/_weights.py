@@ -32,6 +32,7 @@ class Weights(NamedTuple):
     crop: int = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    source: str = SOURCE  # of all these figures
 
 
 # These are the first weights published for each network, from training much as in its paper. For some torchvision has
@@ -70,11 +71,7 @@ PUBLISHED = {
 
 # Options that may differ from a network's own when weights are loaded: no parameter depends on them.
 FREE = {"dropout", "dropout_aux", "aux_logits", "transform_input"}
-HEADS = (
-    "aux1.",
-    "aux2.",
-    "AuxLogits.",
-)  # parameters of auxiliary heads, in the file whether the network has them or not
+HEADS = ("aux1.", "aux2.", "AuxLogits.")  # parameters of heads are in the file whether the network has them or not
 
 
 def pretrained(

@@ -231,39 +231,6 @@ class ResNetCifar(Network):
         return self.classifier(self.average(self.last(self.blocks(self.stem(x)))))
 
 
-def _build(
-    depth: int, num_classes: int, in_channels: int, plain: bool, order: str, shortcut: str, reshape: str,
-    survival: float, width: int,
-) -> ResNetCifar:  # fmt: skip
-    check_whole("width", width)
-    check_share("survival", survival, "above 0")
-    choose("reshape", reshape, RESHAPES)
-    join = choose("shortcut", shortcut, SHORTCUTS)
-    if plain and (shortcut != "identity" or reshape != "pad" or survival != 1):
-        raise ValueError(
-            "plain=True has no shortcuts: leave shortcut, reshape and survival as they are, or plain=False"
-        )
-    if survival != 1 and shortcut != "identity":
-        raise ValueError(f"survival {survival} is stochastic depth, which needs shortcut 'identity', not {shortcut!r}")
-    recipe = Recipe(choose("order", order, ORDERS), join, reshape, bool(plain))
-    return ResNetCifar(depth, num_classes, in_channels, width, recipe, survival)
-
-
-@register_each(DEPTHS)
-def resnet_6n2(
-    depth: int, num_classes: int = 10, in_channels: int = 3, plain: bool = False, order: str = "original",
-    shortcut: str = "identity", reshape: str = "pad", survival: float = 1.0, width: int = 16,
-) -> ResNetCifar:  # fmt: skip
-    """Return a residual network for 32x32 pictures; see :func:`resnet_cifar`, which takes any depth.
-
-    Examples
-    --------
-    >>> sum(p.numel() for p in resnet_6n2(20).parameters())
-    269722
-    """
-    return _build(depth, num_classes, in_channels, plain, order, shortcut, reshape, survival, width)
-
-
 @register
 def resnet_cifar(
     num_classes: int = 10, in_channels: int = 3, depth: int = 20, plain: bool = False, order: str = "original",
@@ -295,7 +262,30 @@ def resnet_cifar(
     torch.Size([2, 10])
     """
     check_whole("depth", depth, least=8)
+    check_whole("width", width)
+    check_share("survival", survival, "above 0")
+    choose("reshape", reshape, RESHAPES)
+    recipe = Recipe(choose("order", order, ORDERS), choose("shortcut", shortcut, SHORTCUTS), reshape, plain)
     if depth % 6 != 2:
         below = depth - (depth - 2) % 6
         raise ValueError(f"depth {depth} is not 6n + 2: use {below} or {below + 6}")
-    return _build(depth, num_classes, in_channels, plain, order, shortcut, reshape, survival, width)
+    if plain and (shortcut, reshape, survival) != ("identity", "pad", 1):
+        raise ValueError("plain=True has no shortcuts: leave shortcut, reshape and survival alone, or plain=False")
+    if survival != 1 and shortcut != "identity":
+        raise ValueError(f"survival {survival} is stochastic depth, which needs shortcut 'identity', not {shortcut!r}")
+    return ResNetCifar(depth, num_classes, in_channels, width, recipe, survival)
+
+
+@register_each(DEPTHS)
+def resnet_6n2(
+    depth: int, num_classes: int = 10, in_channels: int = 3, plain: bool = False, order: str = "original",
+    shortcut: str = "identity", reshape: str = "pad", survival: float = 1.0, width: int = 16,
+) -> ResNetCifar:  # fmt: skip
+    """Return a residual network for 32x32 pictures; see :func:`resnet_cifar`, which takes any depth.
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in resnet_6n2(20).parameters())
+    269722
+    """
+    return resnet_cifar(num_classes, in_channels, depth, plain, order, shortcut, reshape, survival, width)
