@@ -191,6 +191,8 @@ def compare(
     pairs = list(chosen.items()) if isinstance(chosen, Mapping) else [(None, network) for network in chosen]
     if not pairs:
         raise ValueError("no network to compare: give a list of names, or nothing for all with published weights")
+    if not isinstance(accuracy or {}, Mapping):
+        raise ValueError(f"accuracy {str(accuracy)[:60]} is not a dictionary: give {{name: per cent}}")
     given = dict(accuracy or {})
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:

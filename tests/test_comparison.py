@@ -150,6 +150,7 @@ def test_tables_are_escaped_and_saved(tmp_path):
             lambda: compare(["lenet5"], accuracy={"lenet": 3}),
             "accuracy of lenet belongs to none of the networks: lenet5",
         ),
+        (lambda: compare(["lenet5"], accuracy=[70]), r"accuracy \[70\] is not a dictionary: give \{name: per cent\}"),
         (lambda: compare(["lenet5"], accuracy={"lenet5": 130}), "accuracy of lenet5: 130 is not a number of per cent"),
         (lambda: compare(["lenet5"]).figure(), "no accuracy is known for lenet5"),
     ],
