@@ -156,6 +156,20 @@ def test_touch_draws_and_does_not_scroll(lab: LabPage) -> None:
     says(root, "7")
 
 
+def test_two_views_show_one_drawing_and_undo_it_together(lab: LabPage) -> None:
+    first = shown(lab, "layout={'width': '420px'}")
+    cell = lab.run_cell("pad")
+    second = pad_in(cell)
+    draw(second, SEVEN)
+    says(second, "7")
+    says(first, "7")
+    assert first.locator(".dp-paper").evaluate("c => c.toDataURL()") == second.locator(".dp-paper").evaluate(
+        "c => { c.blur(); return c.toDataURL(); }"
+    )
+    first.locator("[data-action=undo]").click()
+    blank(second)
+
+
 def test_python_draws_and_another_model_answers(lab: LabPage) -> None:
     root = shown(lab)
     lab.ask(f"pad.draw([{SEVEN}])")
