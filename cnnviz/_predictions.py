@@ -55,7 +55,7 @@ def accuracy(runs: Run | Sequence[Run], crops: int = 0, flip: bool = False) -> f
 
     >>> from cnnviz import fit, load, models
     >>> run = fit(models.create("lenet5"), load("digits"), epochs=1)
-    >>> accuracy(run) == run.result().epochs[-1].test_accuracy
+    >>> run.result().epochs[-1].test_accuracy == accuracy(run)
     True
     """
     right = predict(runs, None, crops, flip).argmax(1)

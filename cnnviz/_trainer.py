@@ -25,7 +25,7 @@ from cnnviz.history import History, Record, Step
 
 AUXILIARY = 0.3  # weight of an auxiliary head's loss: Going Deeper with Convolutions, section 5
 KEPT_AVERAGE = 0.995  # share of the old average kept at each step
-TOO_HIGH = 1e3  # a loss so many times that of guessing is not coming back
+TOO_HIGH = 100  # a loss so many times that of guessing was not seen to come back to any use
 EVALUATED_AT_ONCE = 500
 
 
@@ -56,6 +56,7 @@ class Control:
 
     stop: bool = False
     paused: bool = False
+    waiting: bool = False  # the loop has come to rest
     thread: int | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
     idle: threading.Event = field(default_factory=threading.Event)
@@ -80,7 +81,10 @@ class Control:
     def may_go_on(self) -> bool:
         """Wait while paused; False when asked to stop."""
         with self.changed:
-            self.changed.wait_for(lambda: self.stop or not self.paused)
+            while self.paused and not self.stop:
+                self.waiting = True
+                self.changed.wait()
+            self.waiting = False
             return not self.stop
 
 
@@ -99,6 +103,8 @@ class Trainer:
         self.renew()
         self.layers = {name: layer.weight for name, layer in model.named_modules() if _has_matrix(layer)}
         self.order = torch.Generator().manual_seed(settings.seed)  # the same in every process
+        self.guess = math.log(max(2, len(data.classes)))  # the loss of a network that knows nothing
+        self.limit = math.inf  # of the loss: known after the first step
         self.randomness = OwnRandomness(settings.seed + 1 + self.rank)
         self.tosses = True  # whether the network draws numbers in its forward pass; known after its first one
         self.sums = [0.0, 0.0, 0.0]  # of this epoch: loss, right answers, pictures
@@ -171,10 +177,15 @@ class Trainer:
         gradients = [p.grad for p in reached]
         figures = [loss.detach().float(), correct.float(), *torch._foreach_norm(gradients)]
         loss, correct, *norms = self._shared(torch.stack(figures)).tolist()  # the only wait for a GPU in a step
-        self._check(x, rate, loss, norms)
-        self._clip(gradients, math.hypot(*norms))
+        norm = math.hypot(*norms)
+        if not (loss < self.limit and math.isfinite(norm)):
+            self._diverged(x, rate, loss)
+        if self.settings.clip is not None and norm > self.settings.clip:
+            torch._foreach_mul_(gradients, self.settings.clip / norm)
         self._update(x, y)
         self.step += 1
+        if self.step == 1:
+            self.limit = TOO_HIGH * max(loss, self.guess)
         self.sums = [total + new for total, new in zip(self.sums, (loss * len(y), correct, len(y)), strict=True)]
         norm_of = dict(zip(reached, norms, strict=True))
         taken = time.perf_counter() - started
@@ -193,7 +204,7 @@ class Trainer:
             order = torch.randperm(len(self.data.train_x), generator=self.order)[: self.mine * self.world]
             self.places = order[self.rank :: self.world].to(self.device)
         chosen = self.places[number * self.settings.batch_size :][: self.settings.batch_size]
-        x, y = self.data.train_x[chosen], self.data.train_y[chosen]
+        x, y = self.data.train_x.index_select(0, chosen), self.data.train_y.index_select(0, chosen)
         for change in self.settings.augment:
             x = change(x, self.randomness.on(self.device))
         return x.contiguous(memory_format=torch.channels_last), y
@@ -211,8 +222,8 @@ class Trainer:
         loss.backward()
         return loss, (scores.detach().argmax(1) == y).sum()
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+    def _precision(self) -> contextlib.AbstractContextManager:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
 
     def _shared(self, figures: Tensor) -> Tensor:
         """Loss and right answers as means over all processes: all record the same, and stop at the same step."""
@@ -229,29 +240,23 @@ class Trainer:
             go_on = bool(wish)
         return go_on
 
-    def _check(self, x: Tensor, rate: float, loss: float, norms: list[float]) -> None:
-        limit = TOO_HIGH * max(math.log(len(self.data.classes)), self.history.steps[0].loss if self.step else 0)
-        if loss < limit and math.isfinite(math.hypot(*norms)):
-            return
+    def _diverged(self, x: Tensor, rate: float, loss: float) -> None:
+        """Put back the last weights that gave a usable loss, and say what was found."""
         self._restore()
         if not math.isfinite(loss):
             found = f"the loss became {'infinite' if math.isinf(loss) else 'NaN (not a number)'}"
-        elif loss < limit:
+        elif loss < self.limit:
             found = "a gradient became infinite or NaN (not a number)"
         else:
-            found = f"the loss rose to {loss:,.0f}, where guessing has {math.log(len(self.data.classes)):.1f}"
-        if not torch.isfinite(x).all():
-            cause = "the pictures of this batch hold NaN or infinite values: clean the data"
-        else:
+            found = f"the loss rose to {loss:,.0f}, where guessing has {self.guess:.1f}"
+        if torch.isfinite(x).all():
             cause = (
-                f"usual causes are a learning rate that is too high (here {rate:g}: try a tenth), weights that start "
-                "too large, and no batch norm or clipping in a deep network"
+                f"usual causes are a learning rate that is too high (here {rate:g}: try a tenth), weights that start"
             )
+            cause += " too large, and no batch norm or clipping in a deep network"
+        else:
+            cause = "the pictures of this batch hold NaN or infinite values: clean the data"
         raise Diverged(f"Stopped at step {self.step + 1}: {found}; {cause}. The weights of the step before are kept.")
-
-    def _clip(self, gradients: list[Tensor], norm: float) -> None:
-        if self.settings.clip is not None and norm > self.settings.clip:
-            torch._foreach_mul_(gradients, self.settings.clip / norm)
 
     @torch.no_grad()
     def _update(self, x: Tensor, y: Tensor) -> None:
@@ -332,6 +337,7 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: the most that it takes, and where its own rule ends up in time
         mallopt(-1, 128 << 20)  # M_TRIM_THRESHOLD
+        mallopt(-8, 2)  # M_ARENA_MAX: or each new thread fills a new arena, of up to 8 a core
 
 
 def join_processes(device: torch.device) -> None:

@@ -298,7 +298,7 @@ def _within_memory(batch_size: int, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except RuntimeError as error:  # torch.OutOfMemoryError of a GPU is one; the CPU's allocator raises a plain one
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+        if not _is_about_memory(error):
             raise
         half = f"try batch_size={batch_size // 2}" if batch_size > 1 else "use smaller pictures or a smaller network"
         text = f"out of memory with batch_size={batch_size}: {half} ({str(error).splitlines()[0]})"
@@ -306,6 +306,10 @@ def _within_memory(batch_size: int, work: Callable[[], Any]) -> Any:
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     raise torch.OutOfMemoryError(text)
+
+
+def _is_about_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _check_model(model: nn.Module, data: Data) -> None:
@@ -378,12 +382,19 @@ def _device(wanted: Any) -> torch.device:
 
 def _try_out(model: nn.Module, data: Data) -> None:
     """Two pictures through the network, here and not in the thread: what does not fit is said by `fit` itself."""
-    with torch.no_grad():
-        scores = outputs(model.eval()(data.test_x[:2]))[0]
-    if scores.dim() != 2 or scores.shape[1] < len(data.classes):
-        shape = tuple(scores.shape[1:])
-        text = f"{type(model).__name__} gives scores of shape {shape} a picture, but the data have"
-        raise ValueError(f"{text} {len(data.classes)} classes: use num_classes={len(data.classes)}")
+    name, classes = type(model).__name__, len(data.classes)
+    try:
+        with torch.no_grad():
+            scores = outputs(model.eval()(data.test_x[:2]))[0]
+    except (RuntimeError, ValueError) as error:
+        if _is_about_memory(error):
+            raise
+        shape = " x ".join(map(str, data.test_x.shape[1:]))
+        raise ValueError(f"the pictures are {shape}, and do not fit {name}: {error}") from error
+    if scores.dim() != 2 or scores.shape[1] < classes:
+        number = " x ".join(map(str, scores.shape[1:]))
+        text = f"{name} gives {number} scores a picture, but the data have {classes} classes"
+        raise ValueError(f"{text}: use num_classes={classes}")
 
 
 def _label(given: dict[str, Any]) -> str:

@@ -1,0 +1,395 @@
+"""A run that is steered, stopped, interrupted, dropped, starved of memory or fed nonsense."""
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cnnviz import _trainer, training
+from cnnviz.data import Data
+from cnnviz.training import fit
+from tests.small_runs import DIGITS, LEARNING, net, wait_for, weights
+
+LONG = {"epochs": 10**6, **LEARNING}
+
+
+# Steering
+
+
+@pytest.fixture(scope="module")
+def path_of_weights():
+    """The weights after each number of steps, from a trainer that runs in this thread and is never stopped."""
+    model = net(dropout=0.3)
+    given = {"batch_size": 32, "seed": 0, "optimizer": "momentum", "schedule": "constant", "weight_decay": 0}
+    given |= {"clip": None, "label_smoothing": 0, "augment": None, "average": False, "snapshots": None}
+    settings = training._settings(model, given | {"precision": None})
+    trainer = _trainer.Trainer(model, DIGITS, torch.device("cpu"), 0.05, settings)
+    found = [weights(model)]
+
+    def after(steps):
+        while len(found) <= steps:
+            trainer.steps += 1
+            trainer.train()
+            found.append(weights(model))
+        return found[steps]
+
+    return after
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_forty_stops_at_random_moments_leave_whole_steps(part, path_of_weights):
+    pauses = np.random.default_rng(part).uniform(0, 0.03, 10)
+    for pause in pauses:
+        model = net(dropout=0.3)
+        run = fit(model, DIGITS, **LONG)
+        time.sleep(pause)
+        run.stop()
+        assert run.state == "stopped"
+        assert weights(model).equal(path_of_weights(len(run.history.steps)))
+        assert run.history.ending.startswith(f"Stopped after {len(run.history.steps)} step")
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped():
+    whole, parts = net(dropout=0.3), net(dropout=0.3)
+    fit(whole, DIGITS, epochs=4, **LEARNING).result()
+    run = fit(parts, DIGITS, epochs=4, **LEARNING)
+    run.stop()
+    run.more().result()
+    assert run.state == "finished"
+    assert weights(parts).equal(weights(whole))
+    assert len(run.more(2).result().epochs) == run.epochs == 6
+    assert [step.step for step in run.history.steps] == list(range(1, 31))
+
+
+def test_the_rate_moves_at_the_next_step_and_scales_the_rest():
+    model = Halting(steps=4)
+    run = fit(model, DIGITS, epochs=2, schedule="cosine", **LEARNING)
+    model.reached(4)
+    run.lr = 0.5
+    model.permits.release(6)
+    rates = run.result().series("lr")
+    peaks = rates / [(1 + np.cos(np.pi * step / 10)) / 2 for step in range(10)]
+    assert np.allclose(peaks[:4], 0.05)
+    assert np.allclose(peaks[-5:], 0.5)
+
+
+def test_pause_holds_and_resume_goes_on():
+    run = fit(net(), DIGITS, **LONG)
+    wait_for(lambda: len(run.history.steps) > 3)
+    run.pause()
+    wait_for(lambda: run._trainer.control.waiting)
+    held = len(run.history.steps)
+    assert not run.history.wait(held, len(run.history.epochs), timeout=0.2)
+    assert run.state == "paused"
+    run.resume()
+    wait_for(lambda: len(run.history.steps) > held)
+    assert run.state == "running"
+    run.pause()
+    run.stop()
+    assert run.state == "stopped"
+
+
+class Halting(nn.Module):
+    """A network that makes so many steps, then waits for permits."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.inner, self.permits, self.begun = net(), threading.Semaphore(steps), 0
+
+    def forward(self, x):
+        if self.training:
+            self.begun += 1
+            assert self.permits.acquire(timeout=120)
+        return self.inner(x)
+
+    def reached(self, steps):
+        wait_for(lambda: self.begun > steps)
+
+
+def test_two_threads_of_torch_stay_two():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        seen = []
+        model = net()
+        model.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+        fit(model, DIGITS, epochs=1, **LEARNING).result()
+        assert set(seen) == {3}
+    finally:
+        torch.set_num_threads(before)
+
+
+# Waiting
+
+
+def test_controls_work_while_a_cell_awaits():
+    async def cell():
+        run = fit(net(), DIGITS, **LONG)
+
+        async def instructor():
+            while len(run.history.steps) < 10:
+                await asyncio.sleep(0.001)
+            run.lr = 0.01
+            await asyncio.sleep(0.02)
+            run.stop()
+
+        helper = asyncio.create_task(instructor())
+        history = await run
+        await helper
+        return run, history
+
+    run, history = asyncio.run(cell())
+    assert history is run.history
+    assert run.state == "stopped"
+    assert run.lr == 0.01
+
+
+def test_a_cancelled_await_stops_after_a_whole_step_and_fit_goes_on():
+    async def cell(run):
+        waiting = asyncio.ensure_future(run._wait())
+        while len(run.history.steps) < 5:
+            await asyncio.sleep(0.001)
+        waiting.cancel()
+        await waiting
+
+    run = fit(net(), DIGITS, **LONG)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cell(run))
+    assert run.state == "stopped"
+    assert len(run.history.steps) == run._trainer.step >= 5
+    assert fit(run.model, DIGITS, epochs=1, **LEARNING).result().epochs
+
+
+def test_an_interrupt_while_waiting_stops_after_a_whole_step(path_of_weights):
+    model = net(dropout=0.3)
+    run = fit(model, DIGITS, **LONG)
+    wait_for(lambda: len(run.history.steps) > 5)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run.result()
+    assert run.state == "stopped"
+    assert weights(model).equal(path_of_weights(len(run.history.steps)))
+    assert len(run.history.steps) > 5
+
+
+def test_result_gives_up_after_its_timeout_and_the_run_goes_on():
+    run = fit(net(), DIGITS, **LONG)
+    with pytest.raises(TimeoutError):
+        run.result(timeout=0.05)
+    assert run.state == "running"
+    with pytest.raises(RuntimeError, match="still going: stop it first"):
+        run.more()
+    run.stop()
+
+
+# What ends it
+
+
+def test_a_run_that_nobody_holds_ends_and_is_forgotten():
+    run = fit(net(), DIGITS, **LONG)
+    control, trainer = run._trainer.control, weakref.ref(run._trainer)
+    del run
+    gc.collect()
+    assert control.idle.wait(120)
+    wait_for(lambda: gc.collect() is not None and trainer() is None)
+
+
+def test_a_second_fit_of_the_same_network_ends_the_first():
+    model = net()
+    first = fit(model, DIGITS, **LONG)
+    second = fit(model, DIGITS, epochs=1, **LEARNING)
+    assert first.state == "stopped"
+    second.result()
+    with pytest.raises(RuntimeError, match="another run has trained this network since"):
+        first.more()
+
+
+def test_a_cell_run_fifty_times_leaves_nothing_behind():
+    def cell():
+        return fit(net(), DIGITS, epochs=1, snapshots=True, average=True, **LEARNING)
+
+    def left():
+        gc.collect()
+        return sum(issubclass(type(thing), (torch.Tensor, _trainer.Trainer)) for thing in gc.get_objects())
+
+    run = cell()
+    run.result()
+    before = left()
+    for _ in range(50):
+        run = cell()
+    run.result()
+    wait_for(lambda: sum(thread.name == "cnnviz.fit" for thread in threading.enumerate()) == 0)
+    wait_for(lambda: left() <= before)
+
+
+@pytest.mark.parametrize(("data", "lr", "found"), [
+    (DIGITS, 1000.0, "the loss rose to "),
+    (replace(DIGITS, train_x=DIGITS.train_x * torch.nan), 0.1, "the loss became NaN"),
+    (replace(DIGITS, train_x=DIGITS.train_x * torch.inf), 0.1, "the loss became NaN"),
+    (replace(DIGITS, train_x=DIGITS.train_x * 1e38), 0.1, "the loss became infinite"),
+])  # fmt: skip
+def test_a_loss_beyond_recovery_stops_the_run_with_good_weights(data, lr, found):
+    model = net()
+    run = fit(model, data, lr=lr)
+    history = run.result()
+    assert run.state == "failed"
+    assert isinstance(run.error, ArithmeticError)
+    assert found in repr(history)
+    assert f"Stopped at step {len(history.steps) + 1}: " in repr(history)
+    assert ("clean the data" in repr(history)) == (not torch.isfinite(data.train_x).all())
+    assert len(history.steps) < 5
+    assert torch.isfinite(model(DIGITS.test_x)).all()
+    run.lr = 0.01
+    if data is DIGITS:
+        assert run.more().result().epochs
+
+
+def test_batch_norm_is_not_left_poisoned_by_a_picture_of_nan():
+    x = DIGITS.train_x.clone()
+    x[7] = torch.nan
+    model = nn.Sequential(nn.BatchNorm2d(1), net())
+    run = fit(model, replace(DIGITS, train_x=x), batch_size=16)
+    run.result()
+    assert run.state == "failed"
+    assert torch.isfinite(model(DIGITS.test_x)).all()
+
+
+class Failing(nn.Module):
+    """Fails in its third training step, with whatever it is given; keeps a weak hold of what it made in that step."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.inner, self.error, self.begun, self.made = net(), error, 0, None
+
+    def forward(self, x):
+        self.begun += self.training
+        made = self.inner(x)
+        if self.training and self.begun == 3:
+            self.made = weakref.ref(made)
+            raise self.error
+        return made
+
+
+def test_an_exception_in_the_thread_is_raised_where_one_waits():
+    run = fit(Failing(KeyError("no such layer")), DIGITS, **LEARNING)
+    with pytest.raises(KeyError, match="no such layer"):
+        run.result()
+
+    async def cell():
+        await run
+
+    with pytest.raises(KeyError, match="no such layer"):
+        asyncio.run(cell())
+    assert run.state == "failed"
+    assert len(run.history.steps) == 2
+    assert "Failed after 2 steps: 'no such layer'" in repr(run.history)
+
+
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+])  # fmt: skip
+def test_without_memory_the_half_batch_is_suggested_and_what_was_held_is_free(error):
+    model = Failing(error)
+    run = fit(model, DIGITS, **LEARNING)
+    with pytest.raises(torch.OutOfMemoryError, match="out of memory with batch_size=32: try batch_size=16"):
+        run.result()
+    error.__traceback__ = None  # the test's own hold
+    gc.collect()
+    assert model.made() is None
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert fit(model, DIGITS, epochs=1, lr=0.05, batch_size=16).result().epochs
+
+
+# What is refused
+
+
+def data_of(shape=(4, 1, 8, 8), classes=2):
+    x, y = torch.zeros(shape), torch.arange(shape[0]) % classes
+    return Data(x, y, x, y, tuple("abcdefghij"[:classes]))
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ({"model": "lenet5"}, 'model "lenet5" is not a network: use models.create'),
+    ({"data": (1, 2)}, "data (1, 2) is not a Data: use load"),
+    ({"epochs": 0}, "epochs 0 is not a whole number from 1"),
+    ({"lr": 0}, "lr 0 is not a number above 0"),
+    ({"lr": -0.1}, "lr -0.1 is not a number above 0"),
+    ({"lr": "fast"}, 'lr "fast" is not a number above 0'),
+    ({"lr": float("nan")}, "lr nan is not a number above 0"),
+    ({"optimizer": "newton"}, 'optimizer "newton" is not known: use sgd, momentum'),
+    ({"schedule": "triangle"}, 'schedule "triangle" is not known: use constant, step'),
+    ({"batch_size": 0}, "batch_size 0 is not a whole number from 1"),
+    ({"batch_size": 2.5}, "batch_size 2.5 is not a whole number"),
+    ({"seed": -1}, "seed -1 is not a whole number from 0"),
+    ({"weight_decay": -1}, "weight_decay -1 is not a number of 0 or more"),
+    ({"label_smoothing": 1}, "label_smoothing 1 is not a number of 0 or more and below 1"),
+    ({"clip": 0}, "clip 0 is not a number above 0"),
+    ({"augment": 3}, "augment 3 is not a function or a list of them"),
+    ({"average": "yes"}, 'average "yes" is not True or False'),
+    ({"snapshots": "fc"}, 'snapshots "fc" is not known: use 0'),
+    ({"precision": "int8"}, 'precision "int8" is not known: use float32 or bfloat16'),
+    ({"device": "warp"}, 'device "warp" is not to be had here'),
+    ({"optimizer": "lbfgs", "clip": 1}, "lbfgs searches along a line: it takes neither weight_decay nor clip"),
+    ({"data": data_of((4, 3, 8, 8))}, "the pictures are 3 x 8 x 8, and do not fit Sequential"),
+    ({"data": data_of((4, 1, 9, 9))}, "the pictures are 1 x 9 x 9, and do not fit Sequential"),
+    ({"model": nn.Sequential(nn.Flatten(), nn.Linear(64, 5))}, "Sequential gives 5 scores a picture, but"),
+])  # fmt: skip
+def test_what_makes_no_sense_is_refused_at_once(given, message):
+    with pytest.raises(ValueError) as refusal:
+        fit(**({"model": net(), "data": DIGITS} | given))
+    assert str(refusal.value).startswith(message)
+
+
+def test_a_network_that_cannot_learn_is_refused():
+    with pytest.raises(ValueError, match="no weights that may change"):
+        fit(net().requires_grad_(False), DIGITS)
+    with pytest.raises(ValueError, match="no convolution to take snapshots of"):
+        fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), DIGITS, snapshots=True)
+
+
+# Several processes
+
+TOGETHER = """
+import sys
+import torch
+from cnnviz.training import fit
+from tests.small_runs import DIGITS, net, weights
+if __name__ == "__main__":
+    model = net()
+    run = fit(model, DIGITS, epochs=3, lr=0.1, batch_size=13)
+    history = run.result()
+    rank = torch.distributed.get_rank()
+    torch.save((list(history.series("loss")), weights(model), repr(history)), f"{sys.argv[1]}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_torchrun_trains_one_network_in_two_processes(tmp_path):
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script, tmp_path]
+    where = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(start, env=where, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1))
+    assert first[0] == second[0]  # both tell the same story
+    assert first[1].equal(second[1])
+    alone = net()
+    history = fit(alone, DIGITS, epochs=3, lr=0.1, batch_size=26).result()
+    assert first[2] == repr(history)
+    assert np.allclose(first[0], history.series("loss"), atol=1e-4)
+    assert torch.allclose(first[1], weights(alone), atol=1e-4)
