@@ -43,6 +43,9 @@ def _fetched(name: str, kind: type, root: Path, train: bool) -> Any:
         return kind(root, train=train, download=True)
     except (OSError, RuntimeError) as error:  # torchvision wraps what urllib raises in RuntimeErrors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "corrupted" in reason:  # torchvision's word for a wrong checksum
+            text = f'load("{name}") refuses a file whose checksum is not the published one ({reason}): delete '
+            raise ValueError(f"{text}{str(root / CLASSES[name])!r} and load again, or {_INSTEAD}") from None
         text = f'load("{name}") cannot fetch its files ({reason}): torchvision is there, the network is not; {_INSTEAD}'
         raise ConnectionError(text) from None
 

@@ -136,7 +136,7 @@ def load(name: str, size: int | None = None, seed: int = 0, path: str | os.PathL
     ModuleNotFoundError
         When torchvision is needed and missing.
     ConnectionError
-        When a download is needed and fails.
+        When a download is needed and fails; a file with a wrong checksum is a ValueError.
 
     Examples
     --------
