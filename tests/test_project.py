@@ -130,7 +130,7 @@ def test_public_names_are_there_for_tab_completion_and_for_use():
 
 
 def test_an_unknown_name_is_repeated_and_the_public_ones_are_listed():
-    with pytest.raises(AttributeError, match="no attribute 'Widow': its public names are NetworkBuilder, "):
+    with pytest.raises(AttributeError, match="no attribute 'Widow': its public names are DrawPad, "):
         _ = cnnviz.Widow
 
 
