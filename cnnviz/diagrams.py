@@ -48,7 +48,7 @@ class Diagram:
         return self.still.removesuffix("</svg>") + f"<script><![CDATA[{script}]]></script></svg>"
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture as an SVG file."""
+        """Write the picture as an SVG file, which a browser unfolds and other programs show as it is."""
         path = Path(path)
         path.write_text(self.svg, encoding="utf-8")
         return path

@@ -13,6 +13,7 @@ import inspect
 import logging
 import numbers
 import random
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -305,7 +306,8 @@ def _generators_kept() -> Iterator[list[bool]]:
     Torch's is shared with threads that train: it is put back only if this forward pass drew from it.
     """
     drawn: list[bool] = []
-    before = torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    loaded = "numpy.random" in sys.modules  # or it has no state to keep, and takes longer to load than the count
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state() if loaded else None  # noqa: NPY002
     try:
         yield drawn
     finally:
@@ -313,9 +315,10 @@ def _generators_kept() -> Iterator[list[bool]]:
             torch.set_rng_state(before[0])
         if random.getstate() != before[1]:
             random.setstate(before[1])
-        now = np.random.get_state()  # noqa: NPY002
-        if now[2:] != before[2][2:] or not np.array_equal(now[1], before[2][1]):
-            np.random.set_state(before[2])  # noqa: NPY002
+        if loaded:
+            now = np.random.get_state()  # noqa: NPY002
+            if now[2:] != before[2][2:] or not np.array_equal(now[1], before[2][1]):
+                np.random.set_state(before[2])  # noqa: NPY002
 
 
 def _recorded(job: _Job, runner: Runner, inputs: tuple[torch.Tensor, ...], how: str, mode: Any) -> CostTable:
