@@ -32,8 +32,8 @@ from cnnviz.cost import CostTable, Sizes
 
 REAL_VALUES = 10_000_000  # parameters and buffers, copied for a real forward pass: 40 MB
 _SIDES = {  # of the pictures that networks were published for, where not 224 or, for *_cifar, 32
-    "alexnet_2012": 227, "inception_v3": 299, "inception_v4": 299, "inception_resnet_v2": 299, "lenet5": 32,
-    "lenet5_1998": 32, "nin": 32, "fractalnet": 32, "odenet": 28,
+    "alexnet_2012": 227, "inception_v2": 299, "inception_v3": 299, "inception_v4": 299, "inception_resnet_v2": 299,
+    "lenet5": 32, "lenet5_1998": 32, "nin": 32, "fractalnet": 32, "odenet": 28,
 }  # fmt: skip
 _HOOKS = [name for name in vars(nn.Module()) if "_hooks" in name]
 SHOWN_ROWS = 12  # of an unfinished table, in the text of an error
