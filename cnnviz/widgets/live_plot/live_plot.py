@@ -14,7 +14,7 @@ from cnnviz._checks import _short
 from cnnviz.widgets import _heartbeat, _shown
 from cnnviz.widgets.live_plot.tracks import Track
 
-_SECONDS = 0.2  # between two sendings at least
+_SECONDS = 0.25  # between two sendings at least: each costs 11 ms of processor time, most of it in the browser
 _GHOSTS = 4
 _MOST_RUNS = 6  # as many colours as can be told apart
 _open: list[LivePlot] = []  # on some page at this moment
@@ -97,7 +97,7 @@ class LivePlot(_shown.ShownWidget):
             self.send(content, [points, pixels])
 
     def _publish(self) -> None:
-        """Send at most five times a second until the plot is closed; the last news until the view has answered."""
+        """Send at most four times a second until the plot is closed; the last news until the view has answered."""
         tries = 0
         while self.comm is not None:
             try:

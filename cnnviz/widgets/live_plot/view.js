@@ -143,7 +143,7 @@ class LiveView extends WidgetView {
   draw() {
     const { session } = this;
     if (session.tracks.length === 0) return setText(this.headline, "waiting for the first numbers …");
-    this.palette.refresh();
+    if (!this.palette.ink) this.palette.refresh(); // the style sheet is known once the page holds the root
     this.root.tracks = session.tracks;
     this.drawHead();
     this.drawLegend();
