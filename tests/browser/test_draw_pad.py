@@ -13,6 +13,7 @@ from tests.browser.lab import LabPage, notebook_of
 
 SEVEN = ((0.2, 0.15), (0.8, 0.15), (0.4, 0.9))
 ONE = ((0.5, 0.1), (0.5, 0.9))
+WHERE = "all => all.map(node => [node.offsetTop, node.offsetLeft, node.offsetHeight])"
 SLOW = """import torch, time
 class Slow(torch.nn.Flatten):
     def forward(self, x):
@@ -58,10 +59,11 @@ def maps(root: Locator) -> list[str]:
 
 def test_a_drawing_is_answered_while_it_is_drawn(lab: LabPage) -> None:
     root = shown(lab)
-    before = maps(root)
+    before, places = maps(root), root.locator(".dp-bar, .dp-layer canvas").evaluate_all(WHERE)
     assert len(before) == 8  # the input and seven layers
     draw(root, SEVEN)
     says(root, "7")
+    assert root.locator(".dp-bar, .dp-layer canvas").evaluate_all(WHERE) == places  # nothing jumps
     lab.wait_python("pad.answer == '7' and len(pad.strokes) == 1 and len(pad.strokes[0]) > 8")
     assert all(now != then for now, then in zip(maps(root), before, strict=True))
     bars = root.locator(".dp-bar output").all_text_contents()
