@@ -73,3 +73,11 @@ def test_a_stored_notebook_shows_the_same_picture_and_escapes_words(monkeypatch:
 def test_a_curve_for_each_panel_is_asked_for() -> None:
     with pytest.raises(ValueError, match=r"1 panel\(s\), but 0 lists"):
         Chart(Panel((0, 1), (0, 1), "", "")).draw("")
+
+
+def test_words_above_the_panels_have_room_in_the_live_view() -> None:
+    chart = Chart(Panel((0, 1), (0, 1), "x", "a name of some length"), Panel((0, 1), (0, 1), "x", "y"))
+    chart.draw("title", [Curve([], [], label="too long for one row"), Curve([], [], label="as this is")], [])
+    baselines = [float(y) for y in re.findall(r'<text x="[^"]+" y="([^"]+)"', chart.value)]
+    assert min(baselines) >= 14
+    assert len({box[1] for box in chart.still().frames}) == 1  # panels begin at the same height

@@ -22,7 +22,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE = COLOURS = ("#1f66b0", "#b35900", "#207a3c", "
 GREY = "#6b7280"
 RULE = "#e3e6ea"
 NARROW, WIDE = 380, 600  # pixels across, of a panel beside another and of a single one
-LEFT, RIGHT, TITLE, ROW, BOTTOM = 62, 16, 34, 20, 48  # room for the words around a panel
+LEFT, RIGHT, TITLE, ROW, BOTTOM, EDGE = 62, 16, 34, 20, 48, 8  # room for the words around a panel
 LETTER = 10  # pixels across: a bold letter of the widest usual font
 
 Point = tuple[float, float]
@@ -87,9 +87,9 @@ class Chart(HTML):
         if len(curves) != len(self.panels):
             raise ValueError(f"the chart has {len(self.panels)} panel(s), but {len(curves)} lists of curves were given")
         self.title, self.curves = title, curves
-        parts = [Drawing(self._width, self.height - TITLE, title, title) for _ in self.panels]
+        parts = [Drawing(self._width, self.height - TITLE + EDGE, title, title) for _ in self.panels]
         for part, panel, several in zip(parts, self.panels, curves, strict=True):
-            self._add(part, panel, several, 0, 0)
+            self._add(part, panel, several, 0, EDGE)
         words = f'<div style="font-size:16px;font-weight:bold">{escape(title)}</div>'
         self.value = words + "".join(map(to_svg, parts))
 
