@@ -104,6 +104,24 @@ def test_a_window_that_need_not_be_square_has_a_slider_for_each_side(lab: LabPag
     expect(root.locator("tbody tr").nth(1).locator("td").first).to_have_text("16×10×10")
 
 
+def test_a_number_beyond_the_bounds_becomes_the_nearest_that_works(lab: LabPage) -> None:
+    root = shown(lab)
+    for field, typed, value in (("kernel_size", "0", "1"), ("kernel_size", "0", "1"), ("out_channels", "7.6", "8")):
+        exact = root.locator(f"input[data-for={field}]")
+        exact.fill(typed)
+        exact.press("Enter")
+        expect(exact).to_have_value(value)
+    height = root.locator("[data-name='input.height']")
+    height.fill("9999")
+    height.press("Enter")
+    expect(height).to_have_value("256")
+    lab.wait_python("b.layers[0]['out_channels'] == 8 and b.input_size == (1, 256, 32)")
+    for _ in range(3):  # the number that was there already is no step
+        root.locator("[data-action=undo]").click()
+    expect(root.locator("[data-action=undo]")).to_be_disabled()
+    lab.wait_python("b.total.params == 61706")
+
+
 def test_python_moves_the_view_and_arrow_keys_stay_in_it(lab: LabPage) -> None:
     root = shown(lab)
     lab.ask("b.change(0, out_channels=12)")

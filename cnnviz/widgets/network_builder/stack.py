@@ -75,7 +75,7 @@ def _setting(kind: str, name: str, value: Any) -> Any:
     lowest, highest = RANGES[name]
     if name == "p" and type(value) in (int, float) and 0 <= value <= 1:
         return value
-    if name == "padding" and kind == "conv" and value in ("same", "valid"):
+    if name == "padding" and kind == "conv" and isinstance(value, str) and value in ("same", "valid"):
         return value
     pair = tuple(value) if name in PAIRS and isinstance(value, (tuple, list)) else (value, value)
     if name != "p" and len(pair) == 2 and all(_is_whole(n, lowest, highest) for n in pair):

@@ -120,8 +120,10 @@ class BuilderView extends WidgetView {
   }
 
   resize(at) {
-    const value = Number(this.sizes[at].value);
-    this.builder.set({ input_size: this.builder.model.get("input_size").map((n, i) => (i === at ? value : n)) });
+    const size = this.builder.get("input_size");
+    const value = within(this.sizes[at].value, 1, Number(this.sizes[at].max));
+    if (value === size[at]) this.redraw();
+    else this.builder.set({ input_size: size.with(at, value) });
   }
 
   paste() {
@@ -265,13 +267,18 @@ class BuilderView extends WidgetView {
     const short = words.replace(/ \((.).*/, " $1");
     const key = axis === undefined ? name : `${name}.${"hw"[axis]}`;
     const step = name === "p" ? 0.05 : 1;
-    let choices = null;
+    let [choices, now] = [null, null];
     const label = element("span");
     const slider = element("input", { type: "range", "data-name": key, "aria-label": words, oninput: () => builder.change(name, choices ? choices[slider.value] : Number(slider.value), axis) });
-    const exact = element("input", { type: "number", min: lowest, max: highest, step, "data-for": key, "aria-label": `${words}, exactly`, onchange: () => builder.change(name, Number(exact.value), axis) });
+    const exact = element("input", { type: "number", min: lowest, max: highest, step, "data-for": key, "aria-label": `${words}, exactly`, onchange: () => {
+      const wanted = within(exact.value, lowest, highest, step < 1);
+      if (wanted === now) this.redraw(); // what was typed goes, the number stands
+      else builder.change(name, wanted, axis);
+    } });
     const update = (layer, arriving) => {
       const text = typeof layer[name] === "string" ? ` (${layer[name]})` : "";
       const value = bothSides(text ? textPads(layer) : layer[name])[axis ?? 0];
+      now = value;
       choices = choicesFor(name, layer, arriving);
       const [low, high] = choices ? [0, choices.length - 1] : [lowest, Math.max(SLIDER_ENDS[name], value)];
       setText(label, short + text);
@@ -281,6 +288,12 @@ class BuilderView extends WidgetView {
     };
     return { node: element("div", { class: "sk-slider" }, label, slider, exact), update };
   }
+}
+
+/** The number that was typed, brought to the nearest that works. */
+function within(text, lowest, highest, fraction = false) {
+  const number = Math.min(highest, Math.max(lowest, Number(text)));
+  return fraction ? number : Math.round(number);
 }
 
 /** The numbers that padding "same" or "valid" stands for, before the picture. */
