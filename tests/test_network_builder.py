@@ -240,6 +240,7 @@ def test_what_torch_prints_is_read_and_a_sequential_in_another_is_its_layers():
         ("nn.Sequential(nn.MaxPool2d(2, padding='same'))", 'padding "same" is not a whole number'),
         ("nn.Sequential(nn.Conv3d(1, 6, 5))", "is not known: use Conv2d"),
         ("nn.Sequential(nn.Conv2d(1, 6))", "needs kernel_size"),
+        ("nn.Sequential(nn.Conv2d(0, 6, 5))", "Conv2d reads 0: use a whole number of at least 1"),
         ("nn.Sequential(nn.Conv2d(1, 6, (3, 5, 7)))", "kernel_size (3, 5, 7) is not a whole number"),
         ("nn.Sequential(nn.Conv2d(1, 6, k))", "layer 0: kernel_size=k is not understood"),
         ("nn.Sequential(nn.ReLU(**x))", 'ReLU has no argument "**"'),

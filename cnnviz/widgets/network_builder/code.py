@@ -9,7 +9,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from cnnviz._checks import _either, _short
+from cnnviz._checks import _either, _is_whole, _short
 from cnnviz.geometry import DEFAULTS, POOLS
 from cnnviz.widgets._torch_code import SIGNATURES, arguments, bare, call_in, called, literal, squeezed, value_text
 from cnnviz.widgets.network_builder.stack import (
@@ -140,16 +140,16 @@ def _layer(at: int, name: str, tell: Callable[[], dict[str, Any]], text: str) ->
         values = tell()
     except ValueError as error:
         raise ValueError(f"layer {at}: {error}") from None
-    reads = next((values.pop(key) for key in _READS if key in values), 0)
-    if reads and type(reads) is not int:
-        raise ValueError(f"layer {at}: {name} reads {_short(reads)}: use a whole number")
+    reads = next((values.pop(key) for key in _READS if key in values), None)
+    if reads is not None and not _is_whole(reads, 1, 10**9):
+        raise ValueError(f"layer {at}: {name} reads {_short(reads)}: use a whole number of at least 1")
     for key in sorted(values.keys() - KINDS[kind].keys()):
         if values.pop(key) not in _FIXED[key]:
             raise ValueError(f"layer {at}: {key} has no slider here: use {key}={value_text(_FIXED[key][0])}")
     if kind in POOLS and values.get("stride", 0) is None:
         del values["stride"]
     torchs = {key: _TORCHS[key] for key in KINDS[kind] if key in _TORCHS and not (key == "stride" and kind in POOLS)}
-    return {"kind": kind, **torchs, **values}, reads
+    return {"kind": kind, **torchs, **values}, reads or 0
 
 
 def _value(name: str, node: ast.expr) -> Any:
