@@ -22,7 +22,14 @@ TWO_SHOTS = """import numpy as np
 for epoch, sign in ((1, 1), (2, -1)):
     filters = sign * np.arange(-12.0, 13).reshape(1, 1, 5, 5)
     run.history.snapshots.append((epoch, {"filters": filters, "maps": np.eye(28)[None]}))"""
+WATCH_EPOCHS = """root => {
+  root.seen = new Set();
+  const words = root.querySelector("output[data-for=back]");
+  root.addEventListener("cnnviz-painted", () => root.seen.add(words.textContent));
+}"""
 Show = Callable[..., Locator]
+PATIENCE = 30  # seconds: other programs may have the cores
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture
@@ -80,7 +87,7 @@ def test_the_view_follows_the_run_and_answers_its_end(lab: LabPage, show: Show) 
     assert root.locator("progress").evaluate("bar => bar.value") == 1
     plot = "[p for p in live_plot._open][-1]"
     lab.ask("from cnnviz.widgets.live_plot import live_plot")
-    lab.wait_python(f"{plot}._answered == {plot}._sent > 0")
+    lab.wait_python(f"{plot}._answered == {plot}._sent > 0", PATIENCE)
 
 
 def test_epoch_batch_and_time_left(lab: LabPage, show: Show) -> None:
@@ -150,7 +157,7 @@ def test_a_dead_kernel_greys_the_view_and_a_new_one_does_not_revive_it(fresh_lab
     root = view_in(fresh_lab.cell(0), 7)
     fresh_lab.page.wait_for_timeout(2500)  # for a first beat
     fresh_lab.restart_kernel()
-    expect(root).to_have_class(re.compile("sk-stale"), timeout=15_000)
+    expect(root).to_have_class(re.compile("sk-stale"))
     expect(root.locator(".sk-message")).to_contain_text("kernel behind this has stopped")
     expect(root.locator("[data-action=stop]")).to_be_disabled()
     assert len(curve(root)) == 7
@@ -171,7 +178,7 @@ def test_pause_resume_stop_and_the_learning_rate(lab: LabPage, show: Show) -> No
     slider = root.locator("input[data-name=lr]")
     for key, lr in (("End", 100), ("Home", 0.0001)):
         slider.press(key)
-        lab.wait_python(f"abs(run.lr - {lr}) < 1e-9")
+        lab.wait_python(f"abs(run.lr - {lr}) < 1e-9", PATIENCE)
         expect(root.locator("output[data-for=lr]")).to_have_text(f"{lr:g}".replace("0.0001", "0.0001"))
     lab.ask("run.lr = 0.5")
     expect(root.locator("output[data-for=lr]")).to_have_text("0.5")
@@ -192,10 +199,10 @@ def test_stop_works_while_a_real_training_runs(lab: LabPage, waiting: str) -> No
     else:
         click(root, "stop")
     expect(root.locator(".lp-place")).to_contain_text("stopped at epoch")
-    lab.wait_python("run.state == 'stopped'")
+    lab.wait_python("run.state == 'stopped'", PATIENCE)
     steps = int(lab.ask("print(len(run.history.steps))"))
     assert 0 < steps < 400 * 23
-    lab.wait_python(f"len(run.history.steps) == {steps}")
+    lab.wait_python(f"len(run.history.steps) == {steps}", PATIENCE)
 
 
 def view_in_training(lab: LabPage) -> Locator:
@@ -243,10 +250,10 @@ def test_a_recorded_run_is_played_again(lab: LabPage, show: Show) -> None:
     )
     expect(root.locator(".lp-place")).to_have_text("recorded run, 4 epochs")
     whole = picture(root)
+    root.evaluate(WATCH_EPOCHS)
     click(root, "replay")
-    expect(root.locator("output[data-for=back]")).to_have_text(re.compile("epoch"))
-    assert picture(root) != whole
-    expect(root.locator("output[data-for=back]")).to_have_text("now", timeout=30_000)
+    root.page.wait_for_function("root => root.seen.size > 3 && root.seen.has('now')", arg=root.element_handle())
+    expect(root.locator("output[data-for=back]")).to_have_text("now")
     assert picture(root) == whole
 
 
@@ -283,7 +290,7 @@ def test_running_the_cell_again_leaves_a_ghost_and_nothing_else(lab: LabPage, sh
     legend = root.locator(".lp-legend").last
     expect(legend.locator("label")).to_have_count(5)
     expect(legend).to_contain_text("before: lr=7")
-    lab.wait_python(f"len(registry._instances) <= {widgets} and {threads} <= {before}")
+    lab.wait_python(f"len(registry._instances) <= {widgets} and {threads} <= {before}", PATIENCE)
     assert lab.ask("print({run.state for run in runs[:-1]}, run.state)") == "{'stopped'} running"
     assert lab.page.locator(".cnnviz-lp").count() == 1
 
