@@ -8,6 +8,7 @@ are of one run.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import subprocess
@@ -86,6 +87,7 @@ def in_this_process(way: str, name: str, repeats: int) -> dict:
         import torchinfo  # noqa: F401
     else:
         import fvcore.nn  # noqa: F401
+    gc.collect()  # what the imports left is nobody's either
     process = psutil.Process()
     before, times, work, macs = process.memory_info().rss, [], [], 0
     for _ in range(repeats):
