@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import functools
 import math
 import os
 import threading
@@ -18,6 +16,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from cnnviz._memory import keep_freed_memory
 from cnnviz._optimisers import SCHEDULES, make_optimiser
 from cnnviz._randomness import OwnRandomness
 from cnnviz.data import Data
@@ -328,16 +327,6 @@ def outputs(output: Any) -> list[Tensor]:
 def _has_matrix(layer: nn.Module) -> bool:
     weight = getattr(layer, "weight", None)
     return isinstance(weight, nn.Parameter) and weight.dim() > 1
-
-
-@functools.cache
-def keep_freed_memory() -> None:
-    """Let glibc reuse what a step frees. By itself it hands it back and fetches it anew, a sixth of LeNet's time."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD: the most that it takes, and where its own rule ends up in time
-        mallopt(-1, 128 << 20)  # M_TRIM_THRESHOLD
-        mallopt(-8, 2)  # M_ARENA_MAX: or each new thread fills a new arena, of up to 8 a core
 
 
 def join_processes(device: torch.device) -> None:

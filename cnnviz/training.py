@@ -12,12 +12,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import gc
 import inspect
 import os
 import threading
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from torch import nn
 
 from cnnviz._augment import Augmentation
 from cnnviz._checks import _flag, _number, _one_of, _short, _whole
+from cnnviz._memory import is_about_memory, within_memory
 from cnnviz._optimisers import OPTIMISERS, SCHEDULES
 from cnnviz._predictions import accuracy, predict
 from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes, outputs
@@ -113,7 +113,7 @@ def fit(
     place = _device(device)
     if model in _controls:
         _controls[model].end()  # the cell was run again
-    trainer = _within_memory(settings.batch_size, lambda: _trainer(model, data, place, lr, settings))
+    trainer = within_memory(settings.batch_size, lambda: _trainer(model, data, place, lr, settings))
     _controls[model] = trainer.control
     return Run(trainer, data, epochs, _label(given))
 
@@ -166,7 +166,10 @@ class Run:
 
     async def _wait(self) -> History:
         try:
-            await asyncio.wrap_future(self._done)
+            end = asyncio.wrap_future(self._done)
+            while not end.done():  # ipykernel's interrupt cancels the cell, but does not wake a loop that sleeps
+                await asyncio.wait([end], timeout=0.2)
+            end.result()
         except BaseException:  # an interrupt of the waiting cell among them
             self.stop()
             raise
@@ -265,7 +268,7 @@ def _work(trainer: Trainer, done: concurrent.futures.Future) -> None:
     """The thread: it holds no Run, so that a run that nobody holds can be noticed, and stopped."""
     trainer.control.thread = threading.get_ident()
     try:
-        _within_memory(trainer.settings.batch_size, trainer.train)
+        within_memory(trainer.settings.batch_size, trainer.train)
     except Diverged as error:
         trainer.error = error.with_traceback(None)
         trainer.renew()
@@ -291,25 +294,6 @@ def _ending(trainer: Trainer) -> str:
     else:
         done = f"Stopped after {steps} of {trainer.steps}"
     return f"{done}{history.result()}{trainer.where()}."
-
-
-def _within_memory(batch_size: int, work: Callable[[], Any]) -> Any:
-    """Do it; where memory runs out, say what would work, and hold on to nothing that filled it."""
-    try:
-        return work()
-    except RuntimeError as error:  # torch.OutOfMemoryError of a GPU is one; the CPU's allocator raises a plain one
-        if not _is_about_memory(error):
-            raise
-        half = f"try batch_size={batch_size // 2}" if batch_size > 1 else "use smaller pictures or a smaller network"
-        text = f"out of memory with batch_size={batch_size}: {half} ({str(error).splitlines()[0]})"
-    gc.collect()  # only here: the exception held the frames, and they the tensors
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-    raise torch.OutOfMemoryError(text)
-
-
-def _is_about_memory(error: BaseException) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _check_model(model: nn.Module, data: Data) -> None:
@@ -387,7 +371,7 @@ def _try_out(model: nn.Module, data: Data) -> None:
         with torch.no_grad():
             scores = outputs(model.eval()(data.test_x[:2]))[0]
     except (RuntimeError, ValueError) as error:
-        if _is_about_memory(error):
+        if is_about_memory(error):
             raise
         shape = " x ".join(map(str, data.test_x.shape[1:]))
         raise ValueError(f"the pictures are {shape}, and do not fit {name}: {error}") from error
