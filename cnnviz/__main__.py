@@ -53,6 +53,7 @@ def main(arguments: list[str]) -> int:
         sys.exit(f"There is no requirements.txt in {ROOT}: run this in a clone of the cnnviz repository")
     # More threads than cores make torch 8 times slower; tests run small networks beside a browser, so one thread each.
     os.environ.setdefault("OMP_NUM_THREADS", str(cores() if arguments[0] == "lab" else 1))
+    os.environ.setdefault("MALLOC_ARENA_MAX", "2")  # glibc would keep memory apart for each thread that ever trained
     return commands[arguments[0]](arguments[1:])
 
 

@@ -44,7 +44,8 @@ class LabServer:
         self.root = folder / "notebooks"
         self.root.mkdir(parents=True)
         self.log = folder / "lab.log"
-        self.env = os.environ | private_folders(folder / "home") | (env or {})
+        as_cnnviz_lab = {"MALLOC_ARENA_MAX": "2"}
+        self.env = as_cnnviz_lab | os.environ | private_folders(folder / "home") | (env or {})
 
     def __enter__(self) -> LabServer:
         with socket.socket() as probe:
