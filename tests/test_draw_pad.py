@@ -238,3 +238,17 @@ def test_what_the_view_sends_is_answered_once_and_under_its_number(monkeypatch):
 def test_no_page_is_saved_that_could_not_answer(tmp_path):
     with pytest.raises(ValueError, match=r"use \.png or \.svg"):
         DrawPad().save(tmp_path / "pad.html")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"model": "lenet5"}, 'model "lenet5" is not a network'),
+        ({"model": nn.Linear}, "is not a network"),
+        ({"classes": 3}, "classes 3 is no list of names"),
+        ({"classes": "ab"}, 'classes "ab" is no list of names'),
+    ],
+)
+def test_what_is_no_network_or_no_names_is_refused(given, text):
+    with pytest.raises(ValueError, match=text):
+        DrawPad(**given)

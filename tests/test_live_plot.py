@@ -315,6 +315,7 @@ def test_a_history_of_epochs_alone_has_its_training_curve():
         (lambda: compare_runs({}), ValueError, "0 runs do not fit into one plot: give 1 to 6"),
         (lambda: compare_runs(dict.fromkeys("abcdefg", FakeRun())), ValueError, "7 runs"),
         (lambda: compare_runs({"plain": 3}), TypeError, 'run "plain": 3 is neither a Run nor a History'),
+        (lambda: compare_runs({"a": History}), TypeError, "is neither a Run nor a History"),
         (lambda: LivePlot(None), TypeError, "None is neither a Run nor a History"),
         (lambda: LivePlot(FakeRun()).save("x.html"), ValueError, "use history.plot().savefig"),
     ],

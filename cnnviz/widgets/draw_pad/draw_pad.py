@@ -46,7 +46,8 @@ class DrawPad(ShownWidget):
     Raises
     ------
     ValueError
-        For strokes, a size or an example that are none. What the model itself refuses is said beside the paper.
+        For a model, classes, strokes, a size or an example that are none. What the model itself refuses is said beside
+        the paper.
 
     Notes
     -----
@@ -80,8 +81,10 @@ class DrawPad(ShownWidget):
     ) -> None:
         self._size = _whole("size", size, 8, 256)
         self._slides = shift is not None
-        self._classes = [] if classes is None else [str(name) for name in classes]
-        self._model = model
+        if classes is not None and not isinstance(classes, (list, tuple)):
+            raise ValueError(f'classes {_short(classes)} is no list of names: use ["cat", "dog"]')
+        self._classes = [str(name) for name in classes or ()]
+        self._model = _network(model)
         self._answered: Any = None
         unknown = drawn.keys() - {"strokes", "example", *anywidget.AnyWidget.class_trait_names()}
         if unknown:
@@ -99,7 +102,7 @@ class DrawPad(ShownWidget):
 
     @model.setter
     def model(self, model: nn.Module) -> None:
-        self._model = model
+        self._model = _network(model)
         self.refresh()
 
     # ---- what is drawn ---------------------------------------------------------------------------------------------
@@ -238,3 +241,9 @@ def _shades(maps: np.ndarray) -> np.ndarray:
     """Return one byte a value: 0 and 255 are minus and plus the largest of the layer, zero is in the middle."""
     most = float(np.abs(maps).max()) or 1.0
     return np.rint(127.5 + 127.5 * maps / most).astype(np.uint8)
+
+
+def _network(model: Any) -> nn.Module | None:
+    if model is None or isinstance(model, nn.Module):
+        return model
+    raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")

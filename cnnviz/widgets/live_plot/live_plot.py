@@ -25,7 +25,8 @@ class LivePlot(_shown.ShownWidget):
     """Loss, accuracy and gradient norms of a run while it trains, with its learning rate, pause and stop.
 
     `Run.show` makes one. The curves of earlier runs of the same cell stay behind the new ones. When the cell is run
-    again, or the plot is closed, the run ends.
+    again, or the plot is closed, the run ends. (Cells are told apart by the id that JupyterLab, Notebook 7 and VS Code
+    send; elsewhere say `run.stop()` before you train again.)
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class LivePlot(_shown.ShownWidget):
         if not 1 <= len(named) <= _MOST_RUNS:
             raise ValueError(f"{len(named)} runs do not fit into one plot: give 1 to {_MOST_RUNS}")
         for name, one in named.items():
-            if not hasattr(getattr(one, "history", one), "since"):
+            if isinstance(one, type) or not hasattr(getattr(one, "history", one), "since"):
                 of = f"run {_short(name)}: " if name else ""
                 raise TypeError(f"{of}{_short(one)} is neither a Run nor a History: use what fit or from_csv returns")
         self._tracks = [Track(one, str(name)) for name, one in named.items()]
