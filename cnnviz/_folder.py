@@ -47,10 +47,14 @@ def _inside(folder: Path, root: Path, skipped: list[str]) -> list[Path]:
     """What lies in a folder, in order, without hidden files and without links that lead out of the root."""
     kept = []
     for entry in sorted(entry for entry in folder.iterdir() if not entry.name.startswith(".")):
-        if entry.resolve().is_relative_to(root.resolve()):
+        try:
+            inside = entry.resolve().is_relative_to(root.resolve())
+        except (OSError, RuntimeError):  # a link to itself
+            inside = False
+        if inside:
             kept.append(entry)
         else:
-            skipped.append(f"{str(entry.relative_to(root))!r}: a link that leads out of the folder")
+            skipped.append(f"{str(entry.relative_to(root))!r}: a link that leads out of the folder, or nowhere")
     return kept
 
 

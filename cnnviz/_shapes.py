@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-Field = np.ndarray  # (N, H, W)
+Field = np.ndarray  # (H, W)
 
 
 def _plus(u: Field, v: Field) -> Field:
@@ -43,14 +43,13 @@ def draw(number: int, size: int, generator: np.random.Generator) -> tuple[np.nda
     labels = generator.permutation(np.arange(number) % len(NAMES))
     radius = generator.uniform(0.13, 0.22, (number, 1, 1)) * size
     down, across = generator.uniform(radius, size - radius, (2, number, 1, 1))
-    middle = np.arange(size) + 0.5
-    u, v = np.broadcast_arrays((middle[None, None, :] - across) / radius, (middle[None, :, None] - down) / radius)
-    ink = np.empty((number, size, size))
-    for label, name in enumerate(NAMES):
-        these = labels == label
-        ink[these] = np.clip(0.5 - _distance(name, u[these], v[these]) * radius[these], 0, 1)  # smooth over one pixel
     dark, light = generator.uniform((0, 0.55), (0.45, 1), (number, 3, 2)).transpose(2, 0, 1)
     swapped = generator.random((number, 1)) < 0.5
-    paper, colour = np.where(swapped, light, dark), np.where(swapped, dark, light)
-    x = paper[..., None, None] + (colour - paper)[..., None, None] * ink[:, None]
-    return np.clip(x + generator.normal(0, 0.03, x.shape), 0, 1).astype(np.float32), labels
+    paper, colour = (side[..., None, None] for side in (np.where(swapped, light, dark), np.where(swapped, dark, light)))
+    x, middle = np.empty((number, 3, size, size), np.float32), np.arange(size) + 0.5
+    for i in range(number):  # one at a time: whole arrays of doubles would take ten times the room of the result
+        u, v = np.meshgrid((middle - across[i, 0, 0]) / radius[i, 0, 0], (middle - down[i, 0, 0]) / radius[i, 0, 0])
+        ink = np.clip(0.5 - _distance(NAMES[labels[i]], u, v) * radius[i], 0, 1)  # smooth over one pixel
+        noise = generator.normal(0, 0.03, x.shape[1:])
+        x[i] = np.clip(paper[i] + (colour[i] - paper[i]) * ink + noise, 0, 1)
+    return x, labels

@@ -25,7 +25,7 @@ from cnnviz.history import History, Record, Step
 AUXILIARY = 0.3  # weight of an auxiliary head's loss: Going Deeper with Convolutions, section 5
 KEPT_AVERAGE = 0.995  # share of the old average kept at each step
 TOO_HIGH = 100  # a loss so many times that of guessing was not seen to come back to any use
-EVALUATED_AT_ONCE = 500
+EVALUATED_AT_ONCE = 100  # between two such batches a stop is heard
 
 
 class Diverged(ArithmeticError):
@@ -105,13 +105,13 @@ class Trainer:
         self.guess = math.log(max(2, len(data.classes)))  # the loss of a network that knows nothing
         self.limit = math.inf  # of the loss: known after the first step
         self.randomness = OwnRandomness(settings.seed + 1 + self.rank)
-        self.tosses = True  # whether the network draws numbers in its forward pass; known after its first one
         self.sums = [0.0, 0.0, 0.0]  # of this epoch: loss, right answers, pictures
         self.step, self.steps, self.seconds = 0, 0, 0.0
+        self.test_is_due = False
         self.places = torch.empty(0, dtype=torch.long)
+        self.history.steps_per_epoch = self.steps_per_epoch
         self.state: list[Tensor] = []  # weights and buffers
         self.good: list[Tensor] = []  # the same before the last update
-        self.threads = torch.get_num_threads()
         halved = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self.bf16 = settings.precision == "bfloat16" or (settings.precision is None and halved)
         self.error: BaseException | None = None
@@ -133,15 +133,21 @@ class Trainer:
         self.model.to(memory_format=torch.channels_last)
         self.state = [tensor.detach() for tensor in (*self.model.parameters(), *self.model.buffers())]
         self.good = [tensor.clone() for tensor in self.state]
-        torch.set_num_threads(self.threads)  # otherwise a new thread takes all cores, whatever the notebook had set
         if not self.step:
             self._snapshot(epoch=0)
-        while self.step < self.steps and self._may_go_on():
+        while not self.done and self._may_go_on():
             started = time.perf_counter()
-            self._one_step(started)
-            if self.step % self.steps_per_epoch == 0:
+            if self.test_is_due:
                 self._end_epoch(started)
+            else:
+                self._one_step(started)
+                self.test_is_due = self.step % self.steps_per_epoch == 0
             self.seconds += time.perf_counter() - started
+
+    @property
+    def done(self) -> bool:
+        """Whether all that was planned is done, the last test too."""
+        return self.step >= self.steps and not self.test_is_due
 
     def renew(self) -> None:
         """Begin with an optimiser that remembers nothing."""
@@ -178,7 +184,7 @@ class Trainer:
         loss, correct, *norms = self._shared(torch.stack(figures)).tolist()  # the only wait for a GPU in a step
         norm = math.hypot(*norms)
         if not (loss < self.limit and math.isfinite(norm)):
-            self._diverged(x, rate, loss)
+            self._diverged("loss", self.step + 1, x, loss)
         if self.settings.clip is not None and norm > self.settings.clip:
             torch._foreach_mul_(gradients, self.settings.clip / norm)
         self._update(x, y)
@@ -212,9 +218,8 @@ class Trainer:
         """Loss of a batch and how many it got right; its gradient is left in the parameters."""
         for parameter in self.parameters:
             parameter.grad = None
-        with self.randomness if self.tosses else contextlib.nullcontext(), self._precision():
+        with self.randomness, self._precision():
             scores, *heads = outputs(self.network(x))
-        self.tosses = self.randomness.used
         loss = functional.cross_entropy(scores, y, label_smoothing=self.settings.label_smoothing)
         for head in heads:
             loss = loss + AUXILIARY * functional.cross_entropy(head, y)
@@ -239,23 +244,24 @@ class Trainer:
             go_on = bool(wish)
         return go_on
 
-    def _diverged(self, x: Tensor, rate: float, loss: float) -> None:
+    def _diverged(self, what: str, step: int, x: Tensor, loss: float) -> None:
         """Put back the last weights that gave a usable loss, and say what was found."""
         self._restore()
         if not math.isfinite(loss):
-            found = f"the loss became {'infinite' if math.isinf(loss) else 'NaN (not a number)'}"
+            found = f"the {what} became {'infinite' if math.isinf(loss) else 'NaN (not a number)'}"
         elif loss < self.limit:
             found = "a gradient became infinite or NaN (not a number)"
         else:
             found = f"the loss rose to {loss:,.0f}, where guessing has {self.guess:.1f}"
+        rate = self.optimiser.param_groups[0]["lr"]
         if torch.isfinite(x).all():
             cause = (
                 f"usual causes are a learning rate that is too high (here {rate:g}: try a tenth), weights that start"
             )
             cause += " too large, and no batch norm or clipping in a deep network"
         else:
-            cause = "the pictures of this batch hold NaN or infinite values: clean the data"
-        raise Diverged(f"Stopped at step {self.step + 1}: {found}; {cause}. The weights of the step before are kept.")
+            cause = "the pictures hold NaN or infinite values: clean the data"
+        raise Diverged(f"Stopped at step {step}: {found}; {cause}. The weights of the step before are kept.")
 
     @torch.no_grad()
     def _update(self, x: Tensor, y: Tensor) -> None:
@@ -277,9 +283,14 @@ class Trainer:
         torch._foreach_copy_(self.state, self.good)
 
     def _end_epoch(self, started: float) -> None:
+        tested = self._test()
+        if tested is None:
+            return
+        test_loss, test_accuracy = tested
         loss, right, seen = self.sums
-        self.sums = [0.0, 0.0, 0.0]
-        test_loss, test_accuracy = self._test()
+        self.sums, self.test_is_due = [0.0, 0.0, 0.0], False
+        if not math.isfinite(test_loss):
+            self._diverged("test loss", self.step, self.data.test_x, test_loss)
         rate = self.optimiser.param_groups[0]["lr"]
         seconds = self.seconds + time.perf_counter() - started
         record = Record(self.epoch, loss / seen, right / seen, test_loss, test_accuracy, rate, seconds)
@@ -287,14 +298,16 @@ class Trainer:
         self.history.add_epoch(record)
 
     @torch.no_grad()
-    def _test(self) -> tuple[float, float]:
-        """Loss and accuracy on the whole test set: of the averaged weights, where there are any."""
+    def _test(self) -> tuple[float, float] | None:
+        """Loss and accuracy on the whole test set, of the averaged weights where there are any; None when stopped."""
         network = (self.average or self.model).eval()
         loss, right = 0.0, 0
         for x, y in zip(
             self.data.test_x.split(EVALUATED_AT_ONCE), self.data.test_y.split(EVALUATED_AT_ONCE), strict=True
         ):
-            with self._precision():
+            if self.world == 1 and not self.control.may_go_on():
+                return None
+            with self.randomness, self._precision():
                 scores = outputs(network(x))[0]
             loss += functional.cross_entropy(scores, y, reduction="sum").item()
             right += int((scores.argmax(1) == y).sum())
@@ -309,7 +322,8 @@ class Trainer:
         maps: list[Tensor] = []
         hook = layer.register_forward_hook(lambda _, __, output: maps.append(output[0]))
         try:
-            self.model.eval()(self.data.test_x[:1])
+            with self.randomness:
+                self.model.eval()(self.data.test_x[:1])
         finally:
             hook.remove()
         kept = {"filters": layer.weight, "maps": maps[-1]}
@@ -320,6 +334,8 @@ def outputs(output: Any) -> list[Tensor]:
     """Scores of a network, then those of its auxiliary heads: always float32, whatever the network computed in."""
     if isinstance(output, Tensor):
         return [output.float()]
+    if not isinstance(output, tuple) or len(output) != 2:
+        raise TypeError(f"it returns {type(output).__name__}, not a tensor of scores")
     scores, heads = output
     return [scores.float(), *(head.float() for head in heads)]
 
@@ -329,10 +345,11 @@ def _has_matrix(layer: nn.Module) -> bool:
     return isinstance(weight, nn.Parameter) and weight.dim() > 1
 
 
-def join_processes(device: torch.device) -> None:
-    """Under torchrun, join the other processes, unless the script has done so."""
+def join_processes(device: torch.device) -> int:
+    """Under torchrun, join the other processes, unless the script has done so; how many there are."""
     if "TORCHELASTIC_RUN_ID" in os.environ and distributed.is_available() and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return distributed.get_world_size() if _together() else 1
 
 
 def _together() -> bool:

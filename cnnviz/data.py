@@ -7,8 +7,8 @@ digits: 1,442 pictures to learn from and 355 to test with, 1 x 32 x 32, 10 class
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,7 +66,7 @@ class Data:
     skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.classes or isinstance(self.classes, str):
+        if not isinstance(self.classes, (tuple, list)) or not self.classes:
             raise ValueError(f'classes {_short(self.classes)}: use a tuple of names, such as ("cat", "dog")')
         object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         for part in ("train", "test"):
@@ -150,6 +150,10 @@ def load(name: str, size: int | None = None, seed: int = 0, path: str | os.PathL
         _whole("size", size, 8, 512)
     if name in _published.CLASSES:
         return Data(*_published.read(name, size, path), name=name)
+    number = {"digits": 1797, "shapes": 7500}.get(name, 0)  # grey pictures
+    if number * (size or 32) ** 2 * 4 > 10**9:
+        most = math.isqrt(10**9 // 4 // number)
+        raise ValueError(f"{name} of size {size} take more than a gigabyte: use size={most} or less")
     if name == "folder":
         return _own(path, size or 32, seed)
     return _digits(size or 32) if name == "digits" else _shapes_data(size or 32, seed)
@@ -163,10 +167,10 @@ def enlarge(scans: Tensor, size: int) -> Tensor:
     >>> enlarge(torch.ones(1, 1, 8, 8), size=32)[0, 0, 16].sum()
     tensor(20.)
     """
-    theta = torch.zeros(len(scans), 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = size / min(size, DIGIT)
-    grid = functional.affine_grid(theta, [len(scans), 1, size, size], align_corners=False)
-    return functional.grid_sample(scans, grid, align_corners=False)
+    scale = size / min(size, DIGIT)
+    theta = torch.tensor([[[scale, 0, 0], [0, scale, 0]]])
+    grid = functional.affine_grid(theta, [1, 1, size, size], align_corners=False)
+    return functional.grid_sample(scans, grid.expand(len(scans), -1, -1, -1), align_corners=False)
 
 
 def _digits(size: int) -> Data:
@@ -183,7 +187,7 @@ def _shapes_data(size: int, seed: int) -> Data:
 
 
 def _own(path: str | os.PathLike[str] | None, size: int, seed: int) -> Data:
-    if path is None:
+    if not isinstance(path, (str, os.PathLike)):
         raise ValueError('say where the folder is: load("folder", path="my-pictures")')
     x, y, classes, skipped = _folder.read(path, size)
     return _split(x, y, classes, "folder", seed, skipped)
@@ -201,7 +205,7 @@ def _split(x: Tensor, y: Tensor, classes: tuple[str, ...], name: str, seed: int,
 
 def _pictures(name: str, given: Any) -> Tensor:
     try:
-        x = torch.as_tensor(given).float()
+        x = torch.as_tensor(np.ascontiguousarray(given) if isinstance(given, np.ndarray) else given).float()
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{name} {_short(given)} is no array of pictures: use a tensor (N, C, H, W)") from None
     if x.dim() != 4 or not x.numel():
@@ -210,16 +214,26 @@ def _pictures(name: str, given: Any) -> Tensor:
 
 
 def _labels(name: str, given: Any, number: int, classes: int) -> Tensor:
-    y = torch.as_tensor(np.asarray(given) if isinstance(given, Sequence) else given)
+    try:
+        y = given if isinstance(given, Tensor) else torch.from_numpy(_whole_numbers(given))
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} {_short(given)}: use whole numbers, one for each of the {number} pictures") from None
     if y.dim() != 1 or len(y) != number or y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
         kind = f"shape {tuple(y.shape)} of {str(y.dtype).removeprefix('torch.')}"
         raise ValueError(f"{name} has the {kind}: use whole numbers, one for each of the {number} pictures")
+    y = y.long()  # here: torch finds no extremes of unsigned numbers
     low, high = int(y.min()), int(y.max())
     if low < 0 or high >= classes:
         wrong = low if low < 0 else high
         text = f"{name} holds the label {wrong}, but there are {classes} classes"
         raise ValueError(f"{text}: use labels from 0 to {classes - 1}")
-    return y.long()
+    return y
+
+
+def _whole_numbers(given: Any) -> np.ndarray:
+    """Of any width and byte order, as torch takes them; others as they are, for the message."""
+    y = np.asarray(given)
+    return y.astype(np.int64) if y.dtype.kind in "iu" else y
 
 
 def _extent(x: Tensor) -> str:

@@ -11,6 +11,7 @@ A trainer appends while anybody reads: columns only grow, and every reader gets 
 
 from __future__ import annotations
 
+import copy
 import csv
 import os
 import threading
@@ -120,8 +121,16 @@ class History:
         self.steps, self.epochs = _Rows(Step, whole=2), _Rows(Record, whole=1)
         self.snapshots: list[tuple[int, dict[str, np.ndarray]]] = []
         self.ending = ""
+        self.steps_per_epoch = 0  # planned; 0 where it is not known
         self._norms: dict[str, array] = {}
         self._grown = threading.Condition()
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._grown:
+            return {key: copy.deepcopy(value) for key, value in self.__dict__.items() if key != "_grown"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _grown=threading.Condition())
 
     def add_step(self, step: Step, norms: Mapping[str, float] | None = None) -> None:
         """Append a step, with the gradient norm of each layer (the same layers every time)."""
@@ -192,21 +201,25 @@ class History:
     def from_csv(cls, path: str | os.PathLike[str]) -> History:
         """Read what `to_csv` wrote, for a replay; snapshots are not in it."""
         history = cls()
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
+        with Path(path).open(newline="", encoding="utf-8-sig", errors="replace") as file:  # -sig: a spreadsheet's mark
+            table = csv.DictReader(file, restkey="too many")
             missing = {*Step._fields, *Record._fields} - set(table.fieldnames or ())
             if missing:
                 raise ValueError(f"{str(path)!r} is not a history: it has no column {sorted(missing)[0]!r}")
             for row in table:
                 try:
                     history._add_row(row)
-                except (TypeError, ValueError) as error:
+                except (TypeError, ValueError, OverflowError) as error:
                     raise ValueError(f"{str(path)!r}, line {table.line_num}: {error}") from None
         return history
 
     def _add_row(self, row: dict[str, str]) -> None:
         kind = Step if row["step"] else Record
         values = kind(*(float(row[name]) for name in kind._fields))
+        if "too many" in row or not all(
+            1 <= int(place) == place < 10**9 for place in values[: 2 if kind is Step else 1]
+        ):
+            raise ValueError("step and epoch are whole numbers from 1, and a row has one cell a column")
         if kind is Record:
             self.add_epoch(values)
         else:
@@ -241,10 +254,9 @@ class History:
     def _curves(self) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
         """Chart -> curve -> x, y; the batches at fractions of an epoch, so that all curves share one axis."""
         steps, epochs, _ = self.since()
-        passed = np.array([step.epoch for step in steps], dtype=float)
-        each = np.bincount(passed.astype(int)) if steps else np.zeros(1)
-        longest = max(int(each.max()), 1)  # steps an epoch: the last epoch may have been stopped in the middle
-        batches = np.array([row.step for row in steps]) / longest
+        counts = np.unique([step.epoch for step in steps], return_counts=True)[1]
+        each = self.steps_per_epoch or max(counts, default=1)  # the last epoch may have been stopped in the middle
+        batches = np.array([row.step for row in steps]) / each
         at = np.array([record.epoch for record in epochs])
         return {
             name: {

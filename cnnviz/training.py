@@ -27,6 +27,7 @@ from cnnviz._checks import _flag, _number, _one_of, _short, _whole
 from cnnviz._memory import is_about_memory, within_memory
 from cnnviz._optimisers import OPTIMISERS, SCHEDULES
 from cnnviz._predictions import accuracy, predict
+from cnnviz._randomness import OwnRandomness
 from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes, outputs
 from cnnviz.data import Data
 from cnnviz.history import History, _count
@@ -56,8 +57,8 @@ def fit(
 ) -> Run:
     """Start to train a network, in a thread, and return at once.
 
-    The same seed gives the same history on the same machine, whatever runs beside it; nothing is drawn from torch's
-    shared generator. A run that nobody holds any more stops, as does one whose network is given to another `fit`.
+    The same seed gives the same history on the same machine, whatever runs beside it, and torch's shared generator is
+    left as it was. A run that nobody holds any more stops, as does one whose network is given to another `fit`.
     Under ``torchrun`` the network is trained by all processes together (DistributedDataParallel).
 
     Parameters
@@ -199,7 +200,7 @@ class Run:
         if not self._done.done():
             raise RuntimeError("this run is still going: stop it first, or wait for it")
         further = 0 if epochs is None else _whole("epochs", epochs, 1, 10**6)
-        if not further and self._trainer.step >= self._trainer.steps:
+        if not further and self._trainer.done:
             raise ValueError("all planned epochs are done: use more(5) for five further ones")
         if _controls.get(self.model) is not self._trainer.control:
             raise RuntimeError("another run has trained this network since: call fit again")
@@ -213,7 +214,7 @@ class Run:
             return "paused" if self._trainer.control.paused else "running"
         if self.error is not None:
             return "failed"
-        return "finished" if self._trainer.step >= self._trainer.steps else "stopped"
+        return "finished" if self._trainer.done else "stopped"
 
     @property
     def error(self) -> BaseException | None:
@@ -289,7 +290,7 @@ def _work(trainer: Trainer, done: concurrent.futures.Future) -> None:
 def _ending(trainer: Trainer) -> str:
     """One plain sentence, with nothing in it that another machine or hour would change."""
     history, steps = trainer.history, _count(trainer.step, "step")
-    if trainer.step >= trainer.steps:
+    if trainer.done:
         done = f"{_count(len(history.epochs), 'epoch')}, {steps}"
     else:
         done = f"Stopped after {steps} of {trainer.steps}"
@@ -306,7 +307,8 @@ def _check_model(model: nn.Module, data: Data) -> None:
 
 
 def _trainer(model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> Trainer:
-    join_processes(device)
+    if join_processes(device) > 1 and settings.optimizer == "lbfgs":
+        raise ValueError("lbfgs searches along a line, in each process another: use another optimizer under torchrun")
     data = data.to(device)
     _try_out(model.to(device), data)
     return Trainer(model, data, device, lr, settings)
@@ -355,7 +357,8 @@ def _device(wanted: Any) -> torch.device:
     if wanted is None:
         wanted = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=wanted)
+        if torch.empty(0, device=wanted).is_meta:
+            raise RuntimeError("nothing is computed there")
         return torch.device(wanted)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -368,9 +371,9 @@ def _try_out(model: nn.Module, data: Data) -> None:
     """Two pictures through the network, here and not in the thread: what does not fit is said by `fit` itself."""
     name, classes = type(model).__name__, len(data.classes)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), OwnRandomness(seed=0):
             scores = outputs(model.eval()(data.test_x[:2]))[0]
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError) as error:
         if is_about_memory(error):
             raise
         shape = " x ".join(map(str, data.test_x.shape[1:]))

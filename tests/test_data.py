@@ -132,6 +132,10 @@ X, Y = torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 0, 1])
     ({"train_x": "cats"}, 'train_x "cats" is no array of pictures'),
     ({"test_x": torch.zeros(4, 3, 8, 8)}, "train_x has pictures of 1 x 8 x 8 and test_x of 3 x 8 x 8: use one shape"),
     ({"classes": ()}, "classes (): use a tuple of names"),
+    ({"classes": 4}, "classes 4: use a tuple of names"),
+    ({"train_y": ["a"] * 4}, 'train_y ("a", "a", "a", "a"): use whole numbers, one for each of the 4'),
+    ({"train_y": [[1], [1, 2]]}, "train_y "),
+    ({"train_y": None}, "train_y None: use whole numbers"),
 ])  # fmt: skip
 def test_data_that_does_not_fit_together_is_refused(changed, message):
     with pytest.raises(ValueError) as refusal:
@@ -140,7 +144,8 @@ def test_data_that_does_not_fit_together_is_refused(changed, message):
 
 
 def test_arrays_are_taken_too():
-    made = Data(X.numpy().astype(np.uint8), Y.numpy().astype(np.int16), X.double(), [0, 1, 0, 1], ["cat", "dog"])
+    x, y = X.numpy().astype(np.uint8)[..., ::-1], Y.numpy().astype(">u2")
+    made = Data(x, y, X.double(), [0, 1, 0, 1], ["cat", "dog"])
     assert made.train_x.dtype == made.test_x.dtype == torch.float32
     assert made.train_y.dtype == made.test_y.dtype == torch.int64
     assert repr(made) == "own pictures: 4 pictures to learn from and 4 to test with, 1 x 8 x 8, 2 classes"
@@ -194,6 +199,7 @@ def test_a_folder_of_pictures_becomes_data(folder):
 def test_what_cannot_be_read_is_left_out_and_named(folder, tmp_path):
     write(tmp_path / "outside" / "secret.png")
     (folder / "dogs" / "a.png").symlink_to(tmp_path / "outside" / "secret.png")
+    (folder / "dogs" / "loop.png").symlink_to(folder / "dogs" / "loop.png")
     (folder / "elsewhere").symlink_to(tmp_path / "outside")
     (folder / "dogs" / "torn.jpg").write_bytes((folder / "dogs" / "0.jpg").read_bytes()[:200])
     (folder / "dogs" / "notes\n.txt").write_text("woof")
@@ -207,8 +213,8 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, tmp_path):
     for found in ("'dogs/a.png': a link that leads out", "'elsewhere': a link", "'dogs/torn.jpg': ", "pipe.png",
                   r"'dogs/notes\n.txt': ", "'single': fewer than two pictures"):  # fmt: skip
         assert found in reasons
-    assert len(own.skipped) == 6
-    assert repr(own).endswith("; 6 left out, see .skipped")
+    assert len(own.skipped) == 7
+    assert repr(own).endswith("; 7 left out, see .skipped")
 
 
 def test_a_folder_without_two_classes_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """A History is appended to by one thread while others read, and survives as a file and as a chart."""
 
+import copy
 import math
+import pickle
 import threading
 
 import numpy as np
@@ -103,9 +105,18 @@ def test_a_file_that_is_no_history_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"other.csv' is not a history: it has no column 'accuracy'"):
         History.from_csv(file)
     History().to_csv(file)
-    file.write_text(file.read_text() + "1,1,much\n")
-    with pytest.raises(ValueError, match=r"other.csv', line 2: "):
-        History.from_csv(file)
+    head = file.read_text()
+    for row in (
+        "1,1,much",
+        "nan,1,1,1,1,1,1",
+        "inf,1,1,1,1,1,1",
+        "1,-5,1,1,1,1,1",
+        "1,1e12,1,1,1,1,1",
+        "1" + ",1" * 20,
+    ):
+        file.write_text(f"{head}{row}\n")
+        with pytest.raises(ValueError, match=r"other.csv', line 2: "):
+            History.from_csv(file)
 
 
 def test_charts_hold_the_numbers(history):
@@ -118,6 +129,27 @@ def test_charts_hold_the_numbers(history):
     assert [(trace.name, len(trace.y)) for trace in chart.data][:2] == [("loss, batches", 6), ("loss, training", 2)]
     assert History().plot().axes
     assert History().figure().data
+
+
+def test_a_spreadsheets_mark_in_front_does_no_harm(history, tmp_path):
+    history.to_csv(tmp_path / "run.csv")
+    (tmp_path / "again.csv").write_text("\ufeff" + (tmp_path / "run.csv").read_text(), encoding="utf-8")
+    assert list(History.from_csv(tmp_path / "again.csv").steps) == list(history.steps)
+
+
+def test_the_axis_counts_planned_epochs_even_in_the_first():
+    history = History()
+    history.steps_per_epoch = 32
+    for number in range(1, 7):
+        history.add_step(step(number))
+    assert history.plot().axes[0].lines[0].get_xdata()[-1] == 6 / 32
+
+
+def test_a_history_can_be_copied_and_sent_to_another_process(history):
+    for twin in (copy.deepcopy(history), pickle.loads(pickle.dumps(history))):
+        twin.add_step(step(7), {"conv": 1.0, "fc": 1.0})
+        assert len(twin.steps) == len(history.steps) + 1
+        assert twin.epochs[1] == history.epochs[1]
 
 
 def test_one_plain_sentence(history):

@@ -180,6 +180,33 @@ def test_same_seed_same_history_whether_paused_or_not_and_whatever_runs_beside_i
     assert torch.equal(torch.get_rng_state(), before)  # and the notebook's own chance is as it was
 
 
+@pytest.mark.parametrize("draws", [
+    lambda x: x + torch.randn_like(x), lambda x: functional.alpha_dropout(x, training=True),
+    lambda x: torch.dropout(x, 0.5, True), lambda x: functional.rrelu(x, training=True),
+    lambda x: x * torch.empty_like(x).log_normal_(), lambda x: torch.poisson(x.abs()),
+    lambda x: functional.scaled_dot_product_attention(x, x, x, dropout_p=0.5), lambda x: functional.gumbel_softmax(x),
+    lambda x: x + torch.rand(x.shape), lambda x: functional.dropout2d(x), lambda x: x * x.bernoulli(0.5),
+    lambda x: functional.fractional_max_pool2d(x, 2, output_size=8),
+])  # fmt: skip
+def test_whatever_draws_has_its_own_chance_from_whichever_step_on(draws):
+    class Noise(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.steps = net(), 0
+
+        def forward(self, x):
+            self.steps += self.training
+            return self.inner(draws(functional.pad(x, (1, 1, 1, 1)))[..., :8, :8] if self.steps > 2 else x)
+
+    losses = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        losses.append(fit(Noise(), DIGITS, epochs=2, **LEARNING).result().series("loss"))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(*losses)
+
+
 def test_what_a_cell_draws_while_a_run_goes_is_what_it_would_have_drawn():
     torch.manual_seed(5)
     expected = [torch.rand(1).item() for _ in range(200)]

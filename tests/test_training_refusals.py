@@ -34,6 +34,7 @@ def data_of(shape=(4, 1, 8, 8), classes=2):
     ({"average": "yes"}, 'average "yes" is not True or False'),
     ({"snapshots": "fc"}, 'snapshots "fc" is not known: use 0'),
     ({"precision": "int8"}, 'precision "int8" is not known: use float32 or bfloat16'),
+    ({"device": "meta"}, 'device "meta" is not to be had here (nothing is computed there)'),
     ({"device": "warp"}, 'device "warp" is not to be had here'),
     ({"optimizer": "lbfgs", "clip": 1}, "lbfgs searches along a line: it takes neither weight_decay nor clip"),
     ({"data": data_of((4, 3, 8, 8))}, "the pictures are 3 x 8 x 8, and do not fit Sequential"),
