@@ -43,6 +43,8 @@ def predict(runs: Run | Sequence[Run], x: Tensor | None = None, crops: int = 0, 
     runs = list(runs) if isinstance(runs, Sequence) else [runs]
     _whole("crops", crops, 0, 1000)
     _flag("flip", flip)
+    if not runs:
+        raise ValueError("runs is empty: use one finished run, or a list of some")
     for run in runs:
         if run.state in ("running", "paused"):
             raise RuntimeError("a run is still going: wait for it, or stop it")

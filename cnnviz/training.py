@@ -191,6 +191,8 @@ class Run:
     def more(self, epochs: int | None = None) -> Run:
         """Go on where a run has ended: for what is left of the planned epochs, or for so many beyond the planned.
 
+        The schedule is laid over all epochs anew: under "cosine" the rate rises again, since less of the way is done.
+
         >>> from cnnviz import fit, load, models
         >>> run = fit(models.create("lenet5"), load("digits").few(10))
         >>> run.stop()
@@ -311,6 +313,7 @@ def _trainer(model: nn.Module, data: Data, device: torch.device, lr: float, sett
         raise ValueError("lbfgs searches along a line, in each process another: use another optimizer under torchrun")
     data = data.to(device)
     _try_out(model.to(device), data)
+    _try_changes(settings.augment, data.train_x[:2])
     return Trainer(model, data, device, lr, settings)
 
 
@@ -382,6 +385,20 @@ def _try_out(model: nn.Module, data: Data) -> None:
         number = " x ".join(map(str, scores.shape[1:]))
         text = f"{name} gives {number} scores a picture, but the data have {classes} classes"
         raise ValueError(f"{text}: use num_classes={classes}")
+
+
+def _try_changes(changes: Sequence[Augmentation], x: torch.Tensor) -> None:
+    for change in changes:
+        try:
+            changed = change(x, torch.Generator(x.device).manual_seed(0))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"augment {_named(change)} cannot be applied to a batch and a generator: {error}"
+            ) from error
+        if not isinstance(changed, torch.Tensor) or (changed.shape, changed.dtype) != (x.shape, x.dtype):
+            raise ValueError(
+                f"augment {_named(change)} has to return a batch of the same shape and type as it was given"
+            )
 
 
 def _label(given: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnnviz.data import Data
+from cnnviz.data import Data, shift
 from cnnviz.training import fit
 from tests.small_runs import DIGITS, net
 
@@ -12,6 +12,10 @@ from tests.small_runs import DIGITS, net
 def data_of(shape=(4, 1, 8, 8), classes=2):
     x, y = torch.zeros(shape), torch.arange(shape[0]) % classes
     return Data(x, y, x, y, tuple("abcdefghij"[:classes]))
+
+
+def nothing(x, generator):
+    pass
 
 
 @pytest.mark.parametrize(("given", "message"), [
@@ -31,6 +35,8 @@ def data_of(shape=(4, 1, 8, 8), classes=2):
     ({"label_smoothing": 1}, "label_smoothing 1 is not a number of 0 or more and below 1"),
     ({"clip": 0}, "clip 0 is not a number above 0"),
     ({"augment": 3}, "augment 3 is not a function or a list of them"),
+    ({"augment": [shift]}, "augment shift cannot be applied to a batch and a generator: "),
+    ({"augment": [nothing]}, "augment nothing has to return a batch of the same shape"),
     ({"average": "yes"}, 'average "yes" is not True or False'),
     ({"snapshots": "fc"}, 'snapshots "fc" is not known: use 0'),
     ({"precision": "int8"}, 'precision "int8" is not known: use float32 or bfloat16'),
