@@ -13,7 +13,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import inspect
-import os
 import threading
 import weakref
 from collections.abc import Generator, Sequence
@@ -22,13 +21,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnnviz._arguments import check_model, chosen_device, named, read_settings, try_changes, try_out
 from cnnviz._augment import Augmentation
-from cnnviz._checks import _flag, _number, _one_of, _short, _whole
-from cnnviz._memory import is_about_memory, within_memory
-from cnnviz._optimisers import OPTIMISERS, SCHEDULES
+from cnnviz._checks import _number, _whole
+from cnnviz._memory import within_memory
 from cnnviz._predictions import accuracy, predict
-from cnnviz._randomness import OwnRandomness
-from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes, outputs
+from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes
 from cnnviz.data import Data
 from cnnviz.history import History, _count
 
@@ -107,11 +105,11 @@ def fit(
     (2, 'epochs=1, lr=0.002, optimizer=adam')
     """
     given = {name: value for name, value in locals().items() if name not in ("model", "data")}
-    _check_model(model, data)
+    check_model(model, data)
     _whole("epochs", epochs, 1, 10**6)
     lr = _number("lr", lr, above=0)
-    settings = _settings(model, given)
-    place = _device(device)
+    settings = read_settings(model, given)
+    place = chosen_device(device)
     if model in _controls:
         _controls[model].end()  # the cell was run again
     trainer = within_memory(settings.batch_size, lambda: _trainer(model, data, place, lr, settings))
@@ -299,119 +297,20 @@ def _ending(trainer: Trainer) -> str:
     return f"{done}{history.result()}{trainer.where()}."
 
 
-def _check_model(model: nn.Module, data: Data) -> None:
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")
-    if not isinstance(data, Data):
-        raise ValueError(f"data {_short(data)} is not a Data: use load('digits'), or Data(train_x, ...) of your own")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError(f"{type(model).__name__} has no weights that may change: set requires_grad_(True) on some")
-
-
 def _trainer(model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> Trainer:
     if join_processes(device) > 1 and settings.optimizer == "lbfgs":
         raise ValueError("lbfgs searches along a line, in each process another: use another optimizer under torchrun")
     data = data.to(device)
-    _try_out(model.to(device), data)
-    _try_changes(settings.augment, data.train_x[:2])
+    try_out(model.to(device), data)
+    try_changes(settings.augment, data.train_x[:2])
     return Trainer(model, data, device, lr, settings)
-
-
-def _settings(model: nn.Module, given: dict[str, Any]) -> Settings:
-    """Every argument read, or refused with a text that repeats it."""
-    optimizer = _one_of("optimizer", given["optimizer"], OPTIMISERS)
-    weight_decay, clip = _number("weight_decay", given["weight_decay"], least=0), given["clip"]
-    if optimizer == "lbfgs" and (weight_decay or clip is not None):
-        raise ValueError("lbfgs searches along a line: it takes neither weight_decay nor clip, use 0 and None")
-    return Settings(
-        batch_size=_whole("batch_size", given["batch_size"], 1, 10**9),
-        seed=_whole("seed", given["seed"], 0, 2**63 - 2**20),
-        optimizer=optimizer,
-        schedule=_one_of("schedule", given["schedule"], SCHEDULES),
-        weight_decay=weight_decay,
-        clip=None if clip is None else _number("clip", clip, above=0),
-        label_smoothing=_number("label_smoothing", given["label_smoothing"], least=0, below=1),
-        augment=_augmentations(given["augment"]),
-        average=_flag("average", given["average"]),
-        snapshots=_snapshot_layer(model, given["snapshots"]),
-        precision=given["precision"] and _one_of("precision", given["precision"], ("float32", "bfloat16")),
-    )
-
-
-def _augmentations(given: Any) -> tuple[Augmentation, ...]:
-    listed = () if given is None else (given,) if callable(given) else given
-    if not isinstance(listed, (tuple, list)) or not all(map(callable, listed)):
-        raise ValueError(
-            f"augment {_short(given)} is not a function or a list of them: use [data.crop(2), data.flip()]"
-        )
-    return tuple(listed)
-
-
-def _snapshot_layer(model: nn.Module, wanted: Any) -> str | None:
-    convolutions = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
-    if wanted is None or wanted is False:
-        return None
-    if not convolutions:
-        raise ValueError(f"{type(model).__name__} has no convolution to take snapshots of: use snapshots=None")
-    return convolutions[0] if wanted is True else _one_of("snapshots", wanted, convolutions)
-
-
-def _device(wanted: Any) -> torch.device:
-    if wanted is None:
-        wanted = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-    try:
-        if torch.empty(0, device=wanted).is_meta:
-            raise RuntimeError("nothing is computed there")
-        return torch.device(wanted)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device {_short(wanted)} is not to be had here ({reason}): use 'cpu', or leave it out"
-        ) from None
-
-
-def _try_out(model: nn.Module, data: Data) -> None:
-    """Two pictures through the network, here and not in the thread: what does not fit is said by `fit` itself."""
-    name, classes = type(model).__name__, len(data.classes)
-    try:
-        with torch.no_grad(), OwnRandomness(seed=0):
-            scores = outputs(model.eval()(data.test_x[:2]))[0]
-    except (RuntimeError, ValueError, TypeError) as error:
-        if is_about_memory(error):
-            raise
-        shape = " x ".join(map(str, data.test_x.shape[1:]))
-        raise ValueError(f"the pictures are {shape}, and do not fit {name}: {error}") from error
-    if scores.dim() != 2 or scores.shape[1] < classes:
-        number = " x ".join(map(str, scores.shape[1:]))
-        text = f"{name} gives {number} scores a picture, but the data have {classes} classes"
-        raise ValueError(f"{text}: use num_classes={classes}")
-
-
-def _try_changes(changes: Sequence[Augmentation], x: torch.Tensor) -> None:
-    for change in changes:
-        try:
-            changed = change(x, torch.Generator(x.device).manual_seed(0))
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(
-                f"augment {_named(change)} cannot be applied to a batch and a generator: {error}"
-            ) from error
-        if not isinstance(changed, torch.Tensor) or (changed.shape, changed.dtype) != (x.shape, x.dtype):
-            raise ValueError(
-                f"augment {_named(change)} has to return a batch of the same shape and type as it was given"
-            )
 
 
 def _label(given: dict[str, Any]) -> str:
     """The arguments that differ from the defaults."""
     usual = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()}
     changed = {name: value for name, value in given.items() if value != usual[name]}
-    return ", ".join(f"{name}={_named(value)}" for name, value in changed.items())
-
-
-def _named(value: Any) -> str:
-    if isinstance(value, (tuple, list)):
-        return "+".join(map(_named, value))
-    return getattr(value, "__name__", None) or str(value)
+    return ", ".join(f"{name}={named(value)}" for name, value in changed.items())
 
 
 @atexit.register

@@ -18,7 +18,7 @@ import torch
 from jupyter_client.manager import start_new_kernel
 from torch import nn
 
-from cnnviz import _trainer, training
+from cnnviz import _arguments, _trainer
 from cnnviz.training import fit
 from tests.small_runs import DIGITS, LEARNING, net, wait_for, weights
 
@@ -35,7 +35,7 @@ def path_of_weights():
     model = net(dropout=0.3)
     given = {"batch_size": 32, "seed": 0, "optimizer": "momentum", "schedule": "constant", "weight_decay": 0}
     given |= {"clip": None, "label_smoothing": 0, "augment": None, "average": False, "snapshots": None}
-    settings = training._settings(model, given | {"precision": None})
+    settings = _arguments.read_settings(model, given | {"precision": None})
     trainer = _trainer.Trainer(model, DIGITS, torch.device("cpu"), 0.05, settings)
     found = [weights(model)]
 

@@ -1,0 +1,117 @@
+"""The arguments of `fit`: read, tried out on two pictures, or refused with a text that repeats them. Private."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnnviz._augment import Augmentation
+from cnnviz._checks import _flag, _number, _one_of, _short, _whole
+from cnnviz._memory import is_about_memory
+from cnnviz._optimisers import OPTIMISERS, SCHEDULES
+from cnnviz._randomness import OwnRandomness
+from cnnviz._trainer import Settings, outputs
+from cnnviz.data import Data
+
+
+def check_model(model: nn.Module, data: Data) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")
+    if not isinstance(data, Data):
+        raise ValueError(f"data {_short(data)} is not a Data: use load('digits'), or Data(train_x, ...) of your own")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"{type(model).__name__} has no weights that may change: set requires_grad_(True) on some")
+
+
+def read_settings(model: nn.Module, given: dict[str, Any]) -> Settings:
+    """Every argument read, or refused with a text that repeats it."""
+    optimizer = _one_of("optimizer", given["optimizer"], OPTIMISERS)
+    weight_decay, clip = _number("weight_decay", given["weight_decay"], least=0), given["clip"]
+    if optimizer == "lbfgs" and (weight_decay or clip is not None):
+        raise ValueError("lbfgs searches along a line: it takes neither weight_decay nor clip, use 0 and None")
+    return Settings(
+        batch_size=_whole("batch_size", given["batch_size"], 1, 10**9),
+        seed=_whole("seed", given["seed"], 0, 2**63 - 2**20),
+        optimizer=optimizer,
+        schedule=_one_of("schedule", given["schedule"], SCHEDULES),
+        weight_decay=weight_decay,
+        clip=None if clip is None else _number("clip", clip, above=0),
+        label_smoothing=_number("label_smoothing", given["label_smoothing"], least=0, below=1),
+        augment=augmentations(given["augment"]),
+        average=_flag("average", given["average"]),
+        snapshots=snapshot_layer(model, given["snapshots"]),
+        precision=given["precision"] and _one_of("precision", given["precision"], ("float32", "bfloat16")),
+    )
+
+
+def augmentations(given: Any) -> tuple[Augmentation, ...]:
+    listed = () if given is None else (given,) if callable(given) else given
+    if not isinstance(listed, (tuple, list)) or not all(map(callable, listed)):
+        raise ValueError(
+            f"augment {_short(given)} is not a function or a list of them: use [data.crop(2), data.flip()]"
+        )
+    return tuple(listed)
+
+
+def snapshot_layer(model: nn.Module, wanted: Any) -> str | None:
+    convolutions = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
+    if wanted is None or wanted is False:
+        return None
+    if not convolutions:
+        raise ValueError(f"{type(model).__name__} has no convolution to take snapshots of: use snapshots=None")
+    return convolutions[0] if wanted is True else _one_of("snapshots", wanted, convolutions)
+
+
+def chosen_device(wanted: Any) -> torch.device:
+    if wanted is None:
+        wanted = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    try:
+        if torch.empty(0, device=wanted).is_meta:
+            raise RuntimeError("nothing is computed there")
+        return torch.device(wanted)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device {_short(wanted)} is not to be had here ({reason}): use 'cpu', or leave it out"
+        ) from None
+
+
+def try_out(model: nn.Module, data: Data) -> None:
+    """Two pictures through the network, here and not in the thread: what does not fit is said by `fit` itself."""
+    name, classes = type(model).__name__, len(data.classes)
+    try:
+        with torch.no_grad(), OwnRandomness(seed=0):
+            scores = outputs(model.eval()(data.test_x[:2]))[0]
+    except (RuntimeError, ValueError, TypeError) as error:
+        if is_about_memory(error):
+            raise
+        shape = " x ".join(map(str, data.test_x.shape[1:]))
+        raise ValueError(f"the pictures are {shape}, and do not fit {name}: {error}") from error
+    if scores.dim() != 2 or scores.shape[1] < classes:
+        number = " x ".join(map(str, scores.shape[1:]))
+        text = f"{name} gives {number} scores a picture, but the data have {classes} classes"
+        raise ValueError(f"{text}: use num_classes={classes}")
+
+
+def try_changes(changes: Sequence[Augmentation], x: torch.Tensor) -> None:
+    for change in changes:
+        try:
+            changed = change(x, torch.Generator(x.device).manual_seed(0))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"augment {named(change)} cannot be applied to a batch and a generator: {error}"
+            ) from error
+        if not isinstance(changed, torch.Tensor) or (changed.shape, changed.dtype) != (x.shape, x.dtype):
+            raise ValueError(
+                f"augment {named(change)} has to return a batch of the same shape and type as it was given"
+            )
+
+
+def named(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "+".join(map(named, value))
+    return getattr(value, "__name__", None) or str(value)
