@@ -171,6 +171,7 @@ def test_it_stops_at_the_last_cell(lab: LabPage, show: Show) -> None:
     view = show("speed=30, position=5")
     view.press("play")
     lab.wait_python("w.position == 8 and not w.playing")
+    lab.ask("w.speed = 2")  # slow enough to be seen on its way
     view.press("play")  # and begins again
     lab.wait_python("0 < w.position < 8")
 
