@@ -1,6 +1,10 @@
 """A network and data so small that a test can train them many times."""
 
+import asyncio
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,3 +30,9 @@ def wait_for(condition, seconds=120):
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.002)
+
+
+def in_a_loop(cell: Coroutine) -> Any:
+    """Run a coroutine in an event loop of its own: in this thread Playwright's may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, cell).result()

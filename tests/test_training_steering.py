@@ -20,7 +20,7 @@ from torch import nn
 
 from cnnviz import _arguments, _trainer
 from cnnviz.training import fit
-from tests.small_runs import DIGITS, LEARNING, net, wait_for, weights
+from tests.small_runs import DIGITS, LEARNING, in_a_loop, net, wait_for, weights
 
 ROOT = str(Path(__file__).parents[1])
 LONG = {"epochs": 10**6, **LEARNING}
@@ -161,7 +161,7 @@ def test_controls_work_while_a_cell_awaits():
         await helper
         return run, history
 
-    run, history = asyncio.run(cell())
+    run, history = in_a_loop(cell())
     assert history is run.history
     assert run.state == "stopped"
     assert run.lr == 0.01
@@ -177,7 +177,7 @@ def test_a_cancelled_await_stops_after_a_whole_step_and_fit_goes_on():
 
     run = fit(net(), DIGITS, **LONG)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(cell(run))
+        in_a_loop(cell(run))
     assert run.state == "stopped"
     assert len(run.history.steps) == run._trainer.step >= 5
     assert fit(run.model, DIGITS, epochs=1, **LEARNING).result().epochs
@@ -332,7 +332,7 @@ def test_an_exception_in_the_thread_is_raised_where_one_waits():
         await run
 
     with pytest.raises(KeyError, match="no such layer"):
-        asyncio.run(cell())
+        in_a_loop(cell())
     assert run.state == "failed"
     assert len(run.history.steps) == 2
     assert "Failed after 2 steps: 'no such layer'" in repr(run.history)
