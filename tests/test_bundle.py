@@ -10,6 +10,7 @@ from cnnviz.widgets import _bundle
 
 WIDGETS = Path(cnnviz.widgets.__file__).parent
 VIEW = WIDGETS / "sliding_kernel" / "view.js"
+VIEWS = sorted(path for path in WIDGETS.glob("*/view.js") if path.parent.name != "js")
 STANDALONE = WIDGETS / "js" / "standalone.js"
 
 
@@ -68,15 +69,17 @@ def test_the_views_text_has_one_export_and_no_import():
     assert joined.rindex("// view.js") > joined.index("// geometry.js")
 
 
-def test_no_name_is_defined_by_two_modules():
+@pytest.mark.parametrize("view", VIEWS, ids=lambda path: path.parent.name)
+def test_no_name_is_defined_by_two_modules(view):
     # in one text a second definition is a syntax error, found only when a reader opens a notebook
     owners: dict[str, str] = {}
-    for path in _bundle.modules(VIEW, STANDALONE):
+    for path in _bundle.modules(view, STANDALONE):
         pattern = r"^(?:export )?(?:async )?(?:function\*?|class|const|let) ([A-Za-z_$][\w$]*)"
         for name in re.findall(pattern, path.read_text(encoding="utf-8"), re.M):
             assert name not in owners, f"{name} is in {owners.get(name)} and in {path.name}"
             owners[name] = path.name
-    assert len(owners) > 50
+    assert len(owners) > (50 if view == VIEW else 30)
+    assert len(re.findall(r"^export\b", _bundle.join(view), re.M)) == 1
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

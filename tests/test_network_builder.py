@@ -15,12 +15,10 @@ from torch import nn
 
 import cnnviz.widgets
 from cnnviz import cost_table, models
-from cnnviz.widgets import _bundle
 from cnnviz.widgets.network_builder import NetworkBuilder
 from cnnviz.widgets.network_builder.stack import KINDS, PAIRS
 
 WIDGETS = Path(cnnviz.widgets.__file__).parent
-VIEW = WIDGETS / "network_builder" / "view.js"
 CONV = {"kind": "conv", "out_channels": 6, "kernel_size": 5}
 WHOLE = {"kernel_size": (1, 5), "stride": (1, 3), "padding": (0, 2), "dilation": (1, 2), "out_features": (1, 40)}
 CHOICES = {"out_channels": [1, 2, 4, 6, 12], "groups": [1, 1, 1, 2], "p": [0, 0.3]}
@@ -357,13 +355,3 @@ def test_torch_is_loaded_by_model_only():
     code += "w.code = w.code; "
     code += "assert 'torch' not in sys.modules; w.model; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_views_modules_join_without_a_name_twice(tmp_path):
-    owners: dict[str, str] = {}
-    for path in _bundle.modules(VIEW):
-        pattern = r"^(?:export )?(?:async )?(?:function\*?|class|const|let) ([A-Za-z_$][\w$]*)"
-        for name in re.findall(pattern, path.read_text(encoding="utf-8"), re.M):
-            assert name not in owners, f"{name} is in {owners.get(name)} and in {path.name}"
-            owners[name] = path.name
-    assert len(re.findall(r"^export\b", _bundle.join(VIEW), re.M)) == 1

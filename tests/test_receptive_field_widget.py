@@ -5,7 +5,6 @@ import random
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +13,9 @@ import traitlets
 from torch import nn
 from torch.nn import functional
 
-import cnnviz.widgets
 from cnnviz import Window, receptive_field
-from cnnviz.widgets import _bundle
 from cnnviz.widgets.receptive_field import ReceptiveField
 from cnnviz.widgets.receptive_field.stack import KINDS, boxes, maps, read_stack, ways, window
-
-VIEW = Path(cnnviz.widgets.__file__).parent / "receptive_field" / "view.js"
 
 
 def random_case(rng: random.Random) -> tuple[list[dict], tuple[int, int], tuple[int, int]] | None:
@@ -286,12 +281,3 @@ def test_torch_is_loaded_by_measuring_only():
     )
     code += "w._repr_mimebundle_(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_the_views_modules_join_without_a_name_twice():
-    owners: dict[str, str] = {}
-    for path in _bundle.modules(VIEW):
-        pattern = r"^(?:export )?(?:async )?(?:function\*?|class|const|let) ([A-Za-z_$][\w$]*)"
-        for name in re.findall(pattern, path.read_text(encoding="utf-8"), re.M):
-            assert name not in owners, f"{name} is in {owners.get(name)} and in {path.name}"
-            owners[name] = path.name
