@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator
-from pathlib import Path
 
 from playwright.sync_api import Locator
 
 from tests.benchmarks.in_lab import PROBE, collect
 from tests.benchmarks.rows import Row, spread
-from tests.browser.lab import LabPage, LabServer, launched_browser, notebook_of
+from tests.browser.lab import LabPage, lab_alone, notebook_of
 
 PAD = "from cnnviz.widgets.draw_pad import DrawPad\npad = DrawPad({model})\npad"
 LEARNING = """from cnnviz.data import load
@@ -57,10 +55,9 @@ def pen(paper: Locator) -> Generator[None, None, None]:
 def measure(quick: bool = False) -> list[Row]:
     """Rows with the bundled network, and with one that trains in the same kernel meanwhile."""
     count = 10 if quick else 80
-    with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launched_browser() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        lab = LabPage(page, server).open(server.add(notebook_of("")))
-        page.evaluate(PROBE)
+    with lab_alone() as lab:
+        lab.open(lab.server.add(notebook_of("")))
+        lab.page.evaluate(PROBE)
         rows = spread("stroke to maps and probabilities", times(lab, PAD.format(model=""), count), BAR)
         lab.run_cell(LEARNING)
         rows += spread("the same, of a LeNet-5 that is training", times(lab, PAD.format(model="net"), count))

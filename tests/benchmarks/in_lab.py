@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from playwright.sync_api import Locator
 
 from tests.benchmarks.rows import Row, spread
 from tests.browser.kernel_view import KernelView, WidgetView
-from tests.browser.lab import LabPage, LabServer, launched_browser, notebook_of
+from tests.browser.lab import LabPage, lab_alone, notebook_of
 
 PAUSE = 60  # ms between two samples: a hand does not move faster, and the page comes to rest
 
@@ -169,10 +167,9 @@ def shown(lab: LabPage, source: str) -> KernelView:
 def measure(quick: bool = False) -> list[Row]:
     """Rows for the widget, then rows that compare it with other ways to draw the same picture."""
     count = 10 if quick else 60
-    with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launched_browser() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        lab = LabPage(page, server).open(server.add(notebook_of("")))
-        page.evaluate(PROBE)
+    with lab_alone() as lab:
+        lab.open(lab.server.add(notebook_of("")))
+        lab.page.evaluate(PROBE)
         grid, medians = grid_rows(lab, count)
         return grid + photograph_rows(lab, count) + builder_rows(lab, count) + comparison_rows(lab, count, medians)
 

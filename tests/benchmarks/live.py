@@ -9,17 +9,15 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 from playwright.sync_api import Locator
 
 from tests.benchmarks.rows import Row, spread
-from tests.browser.lab import LabPage, LabServer, launched_browser, notebook_of
+from tests.browser.lab import LabPage, lab_alone, notebook_of
 from tests.test_live_plot import FakeRun
 
 SETUP = """import gc, time, psutil, torch
@@ -82,12 +80,10 @@ RATE = "([root, lr]) => Math.abs(root.tracks?.at(-1).lr / lr - 1) < 0.03"
 
 @contextmanager
 def opened() -> Iterator[LabPage]:
-    with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launched_browser() as browser:
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        lab = LabPage(page, server)
+    with lab_alone() as lab:
         lab.received = 0  # bytes that came through the kernel's socket
-        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: count(lab, frame)))
-        lab.open(server.add(notebook_of("")))
+        lab.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: count(lab, frame)))
+        lab.open(lab.server.add(notebook_of("")))
         lab.ask(SETUP + inspect.getsource(FakeRun))
         yield lab
 

@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -335,3 +336,10 @@ class LabPage:
                 }"""
             )
         )
+
+
+@contextmanager
+def lab_alone() -> Iterator[LabPage]:
+    """A page of a JupyterLab and a browser that nobody else uses, with nothing opened in it yet."""
+    with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, launched_browser() as browser:
+        yield LabPage(browser.new_page(viewport={"width": 1280, "height": 900}), server)
