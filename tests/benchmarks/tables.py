@@ -133,8 +133,7 @@ def measure(quick: bool = False) -> list[Row]:
             rows.append(Row("  memory grown at its peak", figures["grown"], "MiB", 100 if own else None))
             if not own:
                 ratio = figures["best"] / found["cost_table"]["best"]
-                # 10x is VGG-16's: in the 600 ms that DenseNet-201 may take here, torchinfo is done twice over.
-                promise = (10 if name == "vgg16" else None) if "documented" in way else 0.5
+                promise = 10 if "documented" in way else 0.5
                 rows.append(Row(f"  {way}: times the time of cost_table", ratio, "x", promise, more=True))
     missing = {library for library in WAYS.values() if library and not importlib.util.find_spec(library)}
     if missing:
