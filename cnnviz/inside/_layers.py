@@ -1,0 +1,269 @@
+"""Networks, layers, pictures and classes as users give them: found and made to fit, or refused. Private."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cnnviz._checks import _either, _short, _whole
+
+SIDES = (32, 28, 64, 224, 227, 299, 48, 96, 128, 16, 8)  # of pictures that networks are built for, the usual ones first
+GREY = (0.299, 0.587, 0.114)  # brightness of red, green and blue, as in `images`
+Kinds = type[nn.Module] | tuple[type[nn.Module], ...]
+
+
+def quiet(model: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode that shares the weights, to hook and to run while the model itself stays as is.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout())
+    >>> other = quiet(net)
+    >>> other is net, other.training, net.training, other[0].weight.data_ptr() == net[0].weight.data_ptr()
+    (False, False, True, True)
+    """
+    check_network(model)
+    shared: dict[int, Any] = {}  # what deepcopy takes for copied already
+    for module in model.modules():
+        for tensor in (*vars(module).values(), *module._parameters.values(), *module._buffers.values()):
+            if isinstance(tensor, Tensor):  # without autograd's count of changes: a run beside us makes steps
+                same = tensor.data
+                shared[id(tensor)] = nn.Parameter(same, False) if isinstance(tensor, nn.Parameter) else same
+    return copy.deepcopy(model, shared).eval()
+
+
+def check_network(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")
+
+
+def convolutions(model: nn.Module) -> list[str]:
+    """Return the names of a network's convolutions; one without is refused.
+
+    >>> convolutions(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
+    Traceback (most recent call last):
+    ValueError: Sequential has no convolution: use a network with an nn.Conv2d, such as models.create('lenet5')
+    """
+    check_network(model)
+    found = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)]
+    if not found:
+        raise ValueError(
+            f"{called(model)} has no convolution: use a network with an nn.Conv2d, such as models.create('lenet5')"
+        )
+    return found
+
+
+def find_layer(model: nn.Module, layer: str | nn.Module, kinds: Kinds = nn.Conv2d) -> tuple[str, nn.Module]:
+    """Return a layer's name and the layer; it may be given by either.
+
+    Parameters
+    ----------
+    kinds
+        The class, or classes, that it may be of; ``nn.Module`` for any.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3))
+    >>> find_layer(net, net[2])
+    ('2', Conv2d(2, 2, kernel_size=(3, 3), stride=(1, 1)))
+    >>> find_layer(net, "1")
+    Traceback (most recent call last):
+    ValueError: layer "1" of Sequential is ReLU, not a convolution: use 0 or 2
+    """
+    if kinds is nn.Conv2d:
+        convolutions(model)
+    check_network(model)
+    named = dict(model.named_modules(remove_duplicate=False))
+    known = [name for name, module in named.items() if isinstance(module, kinds)]
+    if isinstance(layer, nn.Module):
+        name = next((name for name, module in named.items() if module is layer), None)
+        if name is None:
+            raise ValueError(f"layer {_line(layer)} is not part of {called(model)}: use {_some(known)}")
+    elif isinstance(layer, str) and layer in named:
+        name = layer
+    else:
+        raise ValueError(f"{called(model)} has no layer {_short(layer)}: use {_some(known)}")
+    if not isinstance(named[name], kinds):
+        kind = "a convolution" if kinds is nn.Conv2d else _either(one.__name__ for one in _tuple(kinds))
+        is_a = f"layer {_short(name)} of {called(model)} is {type(named[name]).__name__}"
+        raise ValueError(f"{is_a}, not {kind}: use {_some(known)}")
+    return name, named[name]
+
+
+def find_channel(name: str, channel: Any, channels: int) -> int:
+    """Return the number of a channel, or say how many the layer has."""
+    try:
+        return _whole("channel", channel, 0, channels - 1)
+    except ValueError as error:
+        raise ValueError(f"{error}: layer {name} has {channels} channels") from None
+
+
+def find_target(scores: Tensor, target: Any = None) -> int:
+    """Return the class to explain: the one given, or the one with the largest score.
+
+    >>> find_target(torch.tensor([[0.1, 2.0]])), find_target(torch.tensor([[0.1, 2.0]]), 0)
+    (1, 0)
+    """
+    if not isinstance(scores, Tensor) or scores.dim() != 2:
+        shape = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(f"the network gives {shape}: use one that gives scores (N, classes)")
+    if target is None:
+        return int(scores[0].argmax())
+    return _whole("target", target.item() if isinstance(target, Tensor) else target, 0, scores.shape[1] - 1)
+
+
+def as_batch(picture: Any, model: nn.Module) -> Tensor:
+    """Return a picture as a batch ``(1, C, H, W)`` that the network takes; what was changed is said by a warning."""
+    batch, said = fitted(picture, model)
+    if said:
+        warnings.warn(said, stacklevel=3)  # the line of the user, who called the function that calls this one
+    return batch
+
+
+def fitted(picture: Any, model: nn.Module) -> tuple[Tensor, str]:
+    """Return a picture as a batch ``(1, C, H, W)`` that the network takes, and what was changed ("": nothing).
+
+    Parameters
+    ----------
+    picture
+        A tensor, an array or a Pillow image: ``(H, W)``, ``(C, H, W)``, ``(H, W, C)`` or a batch of one. Bytes are
+        divided by 255; colours become grey, and grey becomes colour, as the first convolution wants it; a size that
+        the network refuses becomes the first usual one that it takes.
+
+    Raises
+    ------
+    ValueError
+        When it is no picture, or nothing makes it fit.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 5), nn.Flatten(), nn.Linear(2 * 28 * 28, 10))
+    >>> batch, said = fitted(np.zeros((3, 40, 40)), net)
+    >>> print(tuple(batch.shape), said)
+    (1, 1, 32, 32) the picture was made grey and resized from 40 x 40 to 32 x 32, as Sequential takes it
+    """
+    net = quiet(model)
+    changes: list[str] = []
+    weight = next(net.parameters(), torch.empty(0))
+    x = _channels_first(_numbers(picture, changes), net, changes).to(weight)[None]
+    fault = _fault(net, x)
+    sizes = (side for side in SIDES if fault and not _fault(net, _resized(x, side)))
+    if side := next(sizes, None):
+        changes.append(f"resized from {x.shape[2]} x {x.shape[3]} to {side} x {side}")
+        x = _resized(x, side)
+    elif fault:
+        raise ValueError(f"a picture of {' x '.join(map(str, x.shape[1:]))} does not fit {called(model)}: {fault}")
+    return x, f"the picture was {_and(changes)}, as {called(model)} takes it" if changes else ""
+
+
+def maps(model: nn.Module, batch: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
+    """Return what layers of a `quiet` network give for a batch, without gradients.
+
+    >>> net = quiet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()))
+    >>> {name: tuple(found.shape) for name, found in maps(net, torch.zeros(1, 1, 5, 5), ["0"]).items()}
+    {'0': (1, 2, 3, 3)}
+    """
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda layer, given, output: found.update({name: output.detach().clone()})  # the next may be in place
+
+    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    try:
+        with torch.no_grad():
+            model(batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def called(model: nn.Module) -> str:
+    return getattr(model, "name", "") or type(model).__name__
+
+
+def _numbers(picture: Any, changes: list[str]) -> Tensor:
+    """The picture as float32 of two or three axes."""
+    if hasattr(picture, "getbands"):  # Pillow's
+        from cnnviz import images
+
+        flat = images._flat(picture, max(picture.size))
+        picture = np.asarray(flat.convert("L" if flat.mode == "L" else "RGB"))
+    if isinstance(picture, str):
+        raise ValueError(f"picture {_short(picture)} is a text: use images.open(path), or images.get(name)")
+    try:
+        x = torch.as_tensor(np.ascontiguousarray(picture) if isinstance(picture, np.ndarray) else picture).detach()
+        bytes_ = x.dtype == torch.uint8
+        x = x.float()
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"picture {_short(picture)} is no array of numbers: use a tensor (C, H, W)") from None
+    if bytes_:
+        x = x / 255
+        changes.append("divided by 255")
+    shape = " x ".join(map(str, x.shape)) or "one number"
+    if x.dim() == 4 and len(x) == 1:
+        x = x[0]
+    if x.dim() not in (2, 3) or not x.numel():
+        raise ValueError(f"the picture is {shape}: use one picture, (C, H, W) or (H, W)")
+    if not torch.isfinite(x).all():
+        raise ValueError(f"the picture of {shape} holds NaN or infinity: use finite numbers")
+    return x if x.dim() == 3 else x[None]
+
+
+def _channels_first(x: Tensor, net: nn.Module, changes: list[str]) -> Tensor:
+    """The picture with as many channels as the first convolution reads."""
+    wanted = next((layer.in_channels for layer in net.modules() if isinstance(layer, nn.Conv2d)), len(x))
+    if len(x) == wanted:
+        return x
+    if len(x) not in (1, 3, 4) and x.shape[2] in (1, 3, 4):
+        x = x.permute(2, 0, 1)
+        changes.append("turned from (H, W, C) to (C, H, W)")
+    if len(x) == 4 and wanted in (1, 3):
+        x = x[:3] * x[3] + 1 - x[3]
+        changes.append("laid on white")
+    if len(x) == 3 and wanted == 1:
+        x = torch.einsum("chw,c->hw", x, x.new_tensor(GREY))[None]
+        changes.append("made grey")
+    elif len(x) == 1 and wanted == 3:
+        x = x.expand(3, -1, -1)
+        changes.append("given three equal channels")
+    if len(x) != wanted:
+        raise ValueError(f"the picture has {len(x)} channels, but {called(net)} reads {wanted}: use (C, H, W)")
+    return x
+
+
+def _fault(net: nn.Module, x: Tensor) -> str:
+    """Why a network does not take a batch; "" if it does."""
+    try:
+        with torch.no_grad():
+            net(x)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        return str(error).partition("\n")[0] or type(error).__name__
+    return ""
+
+
+def _resized(x: Tensor, side: int) -> Tensor:
+    return nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+
+
+def _line(layer: nn.Module) -> str:
+    return repr(layer).partition("\n")[0][:60]
+
+
+def _some(names: list[str]) -> str:
+    """List what works, not a hundred of them."""
+    return _either(names) if len(names) <= 12 else f"one of {', '.join(names[:11])} ... {names[-1]}"
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _tuple(kinds: Kinds) -> tuple[type[nn.Module], ...]:
+    return kinds if isinstance(kinds, tuple) else (kinds,)
