@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from cnnviz._augment import Augmentation
+from cnnviz._augment import Augmentation, Mixed
 from cnnviz._checks import _flag, _number, _one_of, _short, _whole
 from cnnviz._memory import is_about_memory
 from cnnviz._optimisers import OPTIMISERS, SCHEDULES
@@ -33,6 +33,9 @@ def read_settings(model: nn.Module, given: dict[str, Any]) -> Settings:
     weight_decay, clip = _number("weight_decay", given["weight_decay"], least=0), given["clip"]
     if optimizer == "lbfgs" and (weight_decay or clip is not None):
         raise ValueError("lbfgs searches along a line: it takes neither weight_decay nor clip, use 0 and None")
+    scales = rate_scales(model, given["lr_scale"])
+    if optimizer == "lbfgs" and given["lr_scale"]:
+        raise ValueError("lbfgs takes one learning rate for all weights: use another optimizer with lr_scale")
     return Settings(
         batch_size=_whole("batch_size", given["batch_size"], 1, 10**9),
         seed=_whole("seed", given["seed"], 0, 2**63 - 2**20),
@@ -45,7 +48,29 @@ def read_settings(model: nn.Module, given: dict[str, Any]) -> Settings:
         average=_flag("average", given["average"]),
         snapshots=snapshot_layer(model, given["snapshots"]),
         precision=given["precision"] and _one_of("precision", given["precision"], ("float32", "bfloat16")),
+        scales=scales,
     )
+
+
+def rate_scales(model: nn.Module, given: Any) -> dict[str, float]:
+    """For each weight that may change, its share of the rate; where several prefixes fit, the longest counts."""
+    weights = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise ValueError(f'lr_scale {_short(given)} is not a dictionary: use {{"{weights[0].split(".")[0]}": 0.1}}')
+    factors = {}
+    for prefix, factor in given.items():
+        if not any(_begins(name, prefix) for name in weights):
+            known = ", ".join(dict.fromkeys(name.split(".")[0] for name in weights))
+            text = f"lr_scale names {_short(prefix)}, but no weights that may change are called so"
+            raise ValueError(f"{text}: use the beginning of a name, here {known} or a part of one of them")
+        factors[prefix] = _number(f"lr_scale of {_short(prefix)}:", factor, above=0)
+    chosen = {name: max((p for p in factors if _begins(name, p)), key=len, default=None) for name in weights}
+    return {name: factors.get(prefix, 1.0) for name, prefix in chosen.items()}
+
+
+def _begins(name: str, prefix: Any) -> bool:
+    return isinstance(prefix, str) and f"{name}.".startswith(f"{prefix}.")
 
 
 def augmentations(given: Any) -> tuple[Augmentation, ...]:
@@ -105,6 +130,7 @@ def try_changes(changes: Sequence[Augmentation], x: torch.Tensor) -> None:
             raise ValueError(
                 f"augment {named(change)} cannot be applied to a batch and a generator: {error}"
             ) from error
+        changed = changed.pictures if isinstance(changed, Mixed) else changed
         if not isinstance(changed, torch.Tensor) or (changed.shape, changed.dtype) != (x.shape, x.dtype):
             raise ValueError(
                 f"augment {named(change)} has to return a batch of the same shape and type as it was given"

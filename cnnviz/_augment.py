@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from cnnviz._checks import _number, _whole
 
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """Pictures that are each a mixture of two of a batch, and what their labels are then."""
+
+    pictures: Tensor  # N, C, H, W
+    partners: Tensor  # N: which other picture of the batch was mixed in
+    shares: Tensor  # N: how much of the first is left, the rest is the partner's
+
+    def labels(self, y: Tensor, classes: int) -> Tensor:
+        """Shares of the classes (N, classes); `y` holds labels (N,), or such shares already."""
+        y = functional.one_hot(y, classes).to(self.shares.dtype) if y.dim() == 1 else y
+        share = self.shares[:, None]
+        return share * y + (1 - share) * y[self.partners]
+
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor | Mixed]
 
 
 def crop(padding: int) -> Augmentation:
@@ -55,6 +73,31 @@ def pca_colour(std: float = 0.1) -> Augmentation:
         return x + added[:, :, None, None].to(x.dtype)
 
     return _named(pca_colour, f"pca_colour({std:g})")
+
+
+def mixup(alpha: float = 0.2) -> Augmentation:
+    """Lay a second picture of the batch over each, and mix their labels alike (Zhang et al. 2018, arXiv 1710.09412).
+
+    The share of the first is drawn from Beta(alpha, alpha), for each pair anew: mostly near 0 or 1 when `alpha` is
+    small, near a half when it is large.
+
+    >>> import torch
+    >>> from cnnviz import data
+    >>> mixed = data.mixup(1.0)(torch.eye(3).reshape(3, 3, 1, 1), torch.Generator().manual_seed(0))
+    >>> torch.equal(mixed.pictures.flatten(1), mixed.labels(torch.arange(3), classes=3))
+    True
+    """
+    alpha = _number("alpha", alpha, above=0)
+
+    def mixup(x: Tensor, generator: torch.Generator) -> Mixed:
+        partners = torch.randperm(len(x), generator=generator, device=x.device)
+        seed = torch.randint(2**62, (), generator=generator, device=x.device)  # torch's own Beta takes no generator
+        drawn = np.random.default_rng(seed.item()).beta(alpha, alpha, len(x))
+        shares = torch.from_numpy(drawn).to(x)
+        share = shares[:, None, None, None]
+        return Mixed(share * x + (1 - share) * x[partners], partners, shares)
+
+    return _named(mixup, f"mixup({alpha:g})")
 
 
 def moved(x: Tensor, down: Tensor, across: Tensor, most: int) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
-from torch import nn, optim
+from torch import optim
 
 # Fused: one pass over the weights, on a CPU as well; RMSprop has none.
 OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
@@ -21,10 +22,10 @@ OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
 }
 
 
-def make_optimiser(name: str, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> optim.Optimizer:
-    """Return torch's optimiser of that name; L-BFGS alone knows no weight decay."""
+def make_optimiser(name: str, groups: Iterable[dict[str, Any]], lr: float, weight_decay: float) -> optim.Optimizer:
+    """Return torch's optimiser of that name for groups of weights; L-BFGS alone knows no weight decay."""
     further = {} if name == "lbfgs" else {"weight_decay": weight_decay}
-    return OPTIMISERS[name](parameters, lr=lr, **further)
+    return OPTIMISERS[name](groups, lr=lr, **further)
 
 
 def _step(done: float) -> float:

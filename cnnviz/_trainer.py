@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from cnnviz._augment import Mixed
 from cnnviz._memory import keep_freed_memory
 from cnnviz._optimisers import SCHEDULES, make_optimiser
 from cnnviz._randomness import OwnRandomness
@@ -47,6 +48,7 @@ class Settings:
     average: bool
     snapshots: str | None  # the layer's name
     precision: str | None
+    scales: Mapping[str, float]  # each weight's share of the learning rate
 
 
 @dataclass
@@ -91,7 +93,7 @@ class Trainer:
     """A network, its data and its optimiser, between two steps unless its thread is inside `train`."""
 
     def __init__(self, model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> None:
-        self.settings, self.device, self.peak = settings, device, lr
+        self.settings, self.device, self.peak, self.rate = settings, device, lr, lr
         self.history, self.control = History(), Control()
         self.rank, self.world = (distributed.get_rank(), distributed.get_world_size()) if _together() else (0, 1)
         self.model, self.data = model, data
@@ -99,8 +101,9 @@ class Trainer:
         self.network = _wrapped(model, device)
         self.average = _averaged(model) if settings.average else None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.frozen = [layer for layer in model.modules() if _is_frozen_norm(layer)]
         self.renew()
-        self.layers = {name: layer.weight for name, layer in model.named_modules() if _has_matrix(layer)}
+        self.layers = {name: layer.weight for name, layer in model.named_modules() if _learns_a_matrix(layer)}
         self.order = torch.Generator().manual_seed(settings.seed)  # the same in every process
         self.guess = math.log(max(2, len(data.classes)))  # the loss of a network that knows nothing
         self.limit = math.inf  # of the loss: known after the first step
@@ -151,8 +154,12 @@ class Trainer:
 
     def renew(self) -> None:
         """Begin with an optimiser that remembers nothing."""
-        settings = self.settings
-        self.optimiser = make_optimiser(settings.optimizer, self.parameters, self.peak, settings.weight_decay)
+        settings, groups = self.settings, {}
+        for name, weight in self.model.named_parameters():
+            if name in settings.scales:
+                scale = settings.scales[name]
+                groups.setdefault(scale, {"scale": scale, "params": []})["params"].append(weight)
+        self.optimiser = make_optimiser(settings.optimizer, groups.values(), self.peak, settings.weight_decay)
 
     def leave(self) -> None:
         """Leave the network as its owner expects to find it."""
@@ -172,11 +179,13 @@ class Trainer:
 
     def _one_step(self, started: float) -> None:
         x, y = self._next_batch()
-        rate = self.peak * SCHEDULES[self.settings.schedule](self.step / self.steps)
+        self.rate = self.peak * SCHEDULES[self.settings.schedule](self.step / self.steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate * group["scale"]
         if not self.model.training:
             self.model.train()
+            for norm in self.frozen:
+                norm.eval()
         loss, correct = self._gradient(x, y)
         reached = [p for p in self.parameters if p.grad is not None]
         gradients = [p.grad for p in reached]
@@ -195,7 +204,7 @@ class Trainer:
         norm_of = dict(zip(reached, norms, strict=True))
         taken = time.perf_counter() - started
         pace = len(y) * self.world / taken
-        row = Step(self.step, self.epoch, loss, correct / len(y), rate, self.seconds + taken, pace)
+        row = Step(self.step, self.epoch, loss, correct / len(y), self.rate, self.seconds + taken, pace)
         self.history.add_step(row, {name: norm_of.get(weight, 0.0) for name, weight in self.layers.items()})
 
     @property
@@ -212,6 +221,8 @@ class Trainer:
         x, y = self.data.train_x.index_select(0, chosen), self.data.train_y.index_select(0, chosen)
         for change in self.settings.augment:
             x = change(x, self.randomness.on(self.device))
+            if isinstance(x, Mixed):
+                x, y = x.pictures, x.labels(y, len(self.data.classes))
         return x.contiguous(memory_format=torch.channels_last), y
 
     def _gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -220,11 +231,13 @@ class Trainer:
             parameter.grad = None
         with self.randomness, self._precision():
             scores, *heads = outputs(self.network(x))
+        if y.dim() > 1:  # shares of the classes; the network may tell more apart than the data have
+            y = functional.pad(y, (0, scores.shape[1] - y.shape[1]))
         loss = functional.cross_entropy(scores, y, label_smoothing=self.settings.label_smoothing)
         for head in heads:
             loss = loss + AUXILIARY * functional.cross_entropy(head, y)
         loss.backward()
-        return loss, (scores.detach().argmax(1) == y).sum()
+        return loss, (scores.detach().argmax(1) == (y if y.dim() == 1 else y.argmax(1))).sum()
 
     def _precision(self) -> contextlib.AbstractContextManager:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
@@ -253,12 +266,9 @@ class Trainer:
             found = "a gradient became infinite or NaN (not a number)"
         else:
             found = f"the loss rose to {loss:,.0f}, where guessing has {self.guess:.1f}"
-        rate = self.optimiser.param_groups[0]["lr"]
         if torch.isfinite(x).all():
-            cause = (
-                f"usual causes are a learning rate that is too high (here {rate:g}: try a tenth), weights that start"
-            )
-            cause += " too large, and no batch norm or clipping in a deep network"
+            cause = f"usual causes are a learning rate that is too high (here {self.rate:g}: try a tenth), weights that"
+            cause += " start too large, and no batch norm or clipping in a deep network"
         else:
             cause = "the pictures hold NaN or infinite values: clean the data"
         raise Diverged(f"Stopped at step {step}: {found}; {cause}. The weights of the step before are kept.")
@@ -291,9 +301,8 @@ class Trainer:
         self.sums, self.test_is_due = [0.0, 0.0, 0.0], False
         if not math.isfinite(test_loss):
             self._diverged("test loss", self.step, self.data.test_x, test_loss)
-        rate = self.optimiser.param_groups[0]["lr"]
         seconds = self.seconds + time.perf_counter() - started
-        record = Record(self.epoch, loss / seen, right / seen, test_loss, test_accuracy, rate, seconds)
+        record = Record(self.epoch, loss / seen, right / seen, test_loss, test_accuracy, self.rate, seconds)
         self._snapshot(self.epoch)
         self.history.add_epoch(record)
 
@@ -340,9 +349,15 @@ def outputs(output: Any) -> list[Tensor]:
     return [scores.float(), *(head.float() for head in heads)]
 
 
-def _has_matrix(layer: nn.Module) -> bool:
+def _learns_a_matrix(layer: nn.Module) -> bool:
     weight = getattr(layer, "weight", None)
-    return isinstance(weight, nn.Parameter) and weight.dim() > 1
+    return isinstance(weight, nn.Parameter) and weight.dim() > 1 and weight.requires_grad
+
+
+def _is_frozen_norm(layer: nn.Module) -> bool:
+    """A batch norm whose weights stay has to keep its running statistics as well: together they are its function."""
+    own = [parameter.requires_grad for parameter in layer.parameters(recurse=False)]
+    return getattr(layer, "running_mean", None) is not None and bool(own) and not any(own)
 
 
 def join_processes(device: torch.device) -> int:

@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from cnnviz import _folder, _published, _shapes
-from cnnviz._augment import crop, flip, pca_colour, shift
+from cnnviz._augment import crop, flip, mixup, pca_colour, shift
 from cnnviz._checks import _either, _short, _whole
 
-__all__ = ["Data", "crop", "enlarge", "flip", "load", "names", "pca_colour", "shift"]
+__all__ = ["Data", "crop", "enlarge", "flip", "load", "mixup", "names", "pca_colour", "shift"]
 
 DIGIT = 20  # pixels across a digit where there is room, as in MNIST: its pictures are 28 across
 _PARTS = ("train_x", "train_y", "test_x", "test_y")

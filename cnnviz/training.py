@@ -15,7 +15,7 @@ import concurrent.futures
 import inspect
 import threading
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,6 +52,7 @@ def fit(
     average: bool = False,
     snapshots: bool | str | None = None,
     precision: str | None = None,
+    lr_scale: Mapping[str, float] | None = None,
 ) -> Run:
     """Start to train a network, in a thread, and return at once.
 
@@ -62,7 +63,8 @@ def fit(
     Parameters
     ----------
     model
-        Any module that turns pictures ``(N, C, H, W)`` into scores ``(N, classes)``; trained in place.
+        Any module that turns pictures ``(N, C, H, W)`` into scores ``(N, classes)``; trained in place. Weights whose
+        ``requires_grad`` is False stay as they are, and a batch norm whose weights do keeps its statistics.
     data
         What `load` returns. It is moved to the device whole.
     epochs
@@ -83,13 +85,17 @@ def fit(
     weight_decay, clip, label_smoothing
         Decay of all weights; the largest norm that the whole gradient may have; the share of each label given to all.
     augment
-        Functions ``(batch, generator) -> batch`` such as `data.crop(2)`, applied to each batch in order.
+        Functions ``(batch, generator) -> batch`` such as `data.crop(2)`, applied to each batch in order. What
+        `data.mixup` returns mixes the labels too.
     average
         Whether to test with a running average of the weights (Polyak), which is then `Run.averaged`.
     snapshots
         True or the name of a convolution: its filters and the maps of one test picture are kept at each epoch.
     precision
         "float32" or "bfloat16" (autocast); by itself bfloat16 on a GPU that has it.
+    lr_scale
+        Beginnings of the names of weights, and by what their learning rate is multiplied: ``{"features": 0.1}``
+        moves pre-trained layers a tenth as fast as a new head. The longest beginning that fits counts.
 
     Raises
     ------
