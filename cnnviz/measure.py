@@ -1,6 +1,7 @@
 """What a network costs: counted on tensors without values, or measured with the clock of this machine.
 
-`cost_table` counts parameters, multiply-adds and activations; `latency` takes the time of a module.
+`cost_table` counts parameters, multiply-adds and activations. `latency` takes the time of a module, and
+`roofline` measures how fast this machine computes and copies, and says which of the two holds a layer up.
 """
 
 from __future__ import annotations
@@ -12,14 +13,27 @@ from cnnviz._counting import ForwardFailed, cost_table, module_of, native_size
 
 if TYPE_CHECKING:
     from cnnviz._latency import Latency, latency
+    from cnnviz._roofline import Roofline, roofline
     from cnnviz.audit import audit
 
 _HOMES = {  # what a bill does not need is loaded when it is asked for
     "audit": "cnnviz.audit",
     "Latency": "cnnviz._latency",
     "latency": "cnnviz._latency",
+    "Roofline": "cnnviz._roofline",
+    "roofline": "cnnviz._roofline",
 }
-__all__ = ["ForwardFailed", "cost_table", "module_of", "native_size", *_HOMES]
+__all__ = [
+    "ForwardFailed",
+    "Latency",
+    "Roofline",
+    "audit",
+    "cost_table",
+    "latency",
+    "module_of",
+    "native_size",
+    "roofline",
+]
 
 
 def __getattr__(name: str) -> Any:
