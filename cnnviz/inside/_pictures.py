@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, EDGE, GAP, LINE = 800, 8, 4, 19  # pixels: of a figure, around it, between tiles, of a line of text
-LARGEST = 128  # pixels across, of a tile
+LARGEST, TALLEST = 128, 480  # pixels: across a tile, from the first to the last row of a group
 NEGATIVE, ZERO, POSITIVE = np.array([(43, 108, 176), (255, 255, 255), (194, 87, 12)])  # as in the widgets
+SIGNS = "blue negative, orange positive"
 STRONG = np.array((0, 58, 51))
 NOTHING = (214, 217, 222)  # where there is no number: outside the picture
 
@@ -31,7 +32,7 @@ class Group(NamedTuple):
     tiles
         Arrays ``(h, w)``, or ``(3, h, w)`` in colour; NaN is drawn as nothing.
     heading
-        The line above them.
+        The line, or lines, above them.
     palette
         "signed": blue, white, orange, centred at zero; "heat": white at zero, dark at the largest; "picture": grey or
         colour, from the least to the largest value. Or one of these for each tile, which then are `alone`.
@@ -103,8 +104,13 @@ class Pictures:
         return figure
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.plot().savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
+
+        canvas, buffer = FigureCanvasAgg(self.plot()), io.BytesIO()
+        canvas.draw()
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        image.quantize(256).save(buffer, "PNG", optimize=True)  # half the bytes: a notebook stays under 250 kB
         return buffer.getvalue()
 
 
@@ -149,16 +155,18 @@ def _placed(groups: Sequence[Group]) -> Iterator[tuple[int, int, float]]:
         count = len(group.tiles)
         columns = group.columns or min(count, 8 if count <= 16 else 16 if count <= 128 else 32)
         high, wide = np.shape(group.tiles[0])[-2:]
-        factor = min((WIDTH - 2 * EDGE + GAP) / columns - GAP, LARGEST) / max(high, wide)
-        factor = int(factor) if factor >= 1 else factor  # whole: every number is a square of the same size
         rows = -(-count // columns)
-        bottom += round(LINE * bool(group.heading) + rows * (factor * high + GAP + LINE * bool(group.titles))) + EDGE
+        tallest = max(TALLEST / rows - GAP, 16)
+        factor = min((WIDTH - 2 * EDGE + GAP) / columns - GAP, LARGEST, tallest) / max(high, wide)
+        factor = int(factor) if factor >= 1 else factor  # whole: every number is a square of the same size
+        lines = group.heading.count("\n") + bool(group.heading)
+        bottom += round(LINE * lines + rows * (factor * high + GAP + LINE * bool(group.titles))) + EDGE
         yield bottom, columns, factor
 
 
 def _draw(axes: Axes, group: Group, top: float, columns: int, factor: float) -> None:
-    if group.heading:
-        axes.text(EDGE, top + 14, group.heading, fontsize=10, parse_math=False)
+    for line in group.heading.splitlines():
+        axes.text(EDGE, top + 14, line, fontsize=10, parse_math=False)
         top += LINE
     high, wide = (factor * side for side in np.shape(group.tiles[0])[-2:])
     room = max((7 * len(title) + 2 * GAP for title in group.titles), default=0)
