@@ -39,7 +39,213 @@ class Setting:
     channels_last: bool = False
 
     @property
-    def device_name(device: torch.device) -> str:
+    def machine(self) -> str:
+        """Device, numbers and layout in words, with nothing that names one person's computer."""
+        return f"{device_name(self.device)}, {str(self.dtype)[6:]}{', channels_last' * self.channels_last}"
+
+    def __str__(self) -> str:
+        return f"{self.machine}, batch {self.batch}"
+
+
+@dataclass(frozen=True, repr=False)
+class Latency:
+    """The time of one run: ``median`` and ``middle_half`` (quartiles) over blocks of ``runs``, in seconds."""
+
+    title: str
+    seconds: tuple[float, ...]  # of one run, the mean of each block
+    runs: int  # in all blocks together
+    setting: Setting
+
+    @property
+    def median(self) -> float:
+        """Half of the blocks were faster."""
+        return statistics.median(self.seconds)
+
+    @property
+    def middle_half(self) -> tuple[float, float]:
+        """Half of the blocks lie between these two."""
+        first, _, third = statistics.quantiles(self.seconds, n=4)
+        return first, third
+
+    def __repr__(self) -> str:
+        low, high = map(in_words, self.middle_half)
+        text = f"{self.title}: {in_words(self.median)} (half of {len(self.seconds)} blocks between {low} and {high})"
+        return f"{text}, {self.runs:,} runs; {self.setting}"
+
+
+def latency(
+    module: nn.Module | str,
+    input_size: Any = (3, 224, 224),
+    batch: int = 1,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype = "float32",
+    channels_last: bool = False,
+    seconds: float = 0.5,
+) -> Latency:
+    """Take the time of a module's forward pass, in evaluation mode and without gradients.
+
+    A copy is timed, so the module stays as it is. After a warm-up, blocks of runs are timed: on a CPU by
+    ``torch.utils.benchmark`` with as many threads as torch uses, on an NVIDIA GPU by CUDA events. Several inputs take
+    turns, together larger than the last cache, as they would be in a network that has other layers in between.
+
+    Parameters
+    ----------
+    module
+        Any module, or a name of ``cnnviz.models.names()``.
+    input_size
+        Shape of one example, (C, H, W); ``batch`` of them are one input.
+    device
+        "cpu", "cuda", "mps" ...; by itself a CUDA GPU if there is one.
+    dtype
+        "float32", "float64", "float16" or "bfloat16", for the weights and the input.
+    channels_last
+        Keep the channels of a place side by side in memory, (N, H, W, C).
+    seconds
+        How long to measure, about; at least seven blocks.
+
+    Raises
+    ------
+    ValueError
+        For an argument that is none, and an input that the module cannot take.
+    torch.OutOfMemoryError
+        If it does not fit; smaller batches are suggested.
+    RuntimeError
+        If the machine's clock is too coarse.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> taken = latency(nn.Conv2d(8, 8, 3), (8, 16, 16), seconds=0.01)
+    >>> taken.median > 0 and len(taken.seconds) >= 7
+    True
+    """
+    setting = read_setting(batch, device, dtype, channels_last)
+    return together([(module, input_size)], setting, seconds)[0]
+
+
+def read_setting(batch: Any, device: Any, dtype: Any, channels_last: Any) -> Setting:
+    chosen = DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype
+    if chosen not in DTYPES.values():
+        raise ValueError(f"dtype {_short(dtype)} is not known: use {_either(DTYPES)}")
+    last = _flag("channels_last", channels_last)
+    return Setting(chosen_device(device), chosen, _whole("batch", batch, 1, 2**20), last)
+
+
+def together(pairs: Sequence[tuple[nn.Module | str, Any]], setting: Setting, seconds: float) -> list[Latency]:
+    """Time several modules in turns, so that whatever else the machine does falls on all of them."""
+    _number("seconds", seconds, above=0)
+
+    def work() -> list[Latency]:
+        with torch.inference_mode():
+            calls = [prepared(module, input_size, setting) for module, input_size in pairs]
+            found = in_turns(calls, setting.device, seconds)
+        titles = [module if isinstance(module, str) else type(module).__name__ for module, _ in pairs]
+        return [Latency(title, *one, setting) for title, one in zip(titles, found, strict=True)]
+
+    return within_memory(setting.batch, work)
+
+
+def prepared(module: nn.Module | str, input_size: Any, setting: Setting) -> Callable[[], Tensor]:
+    """A function that runs a copy of the module on the next of several inputs, and has done so once."""
+    if isinstance(module, str):
+        from cnnviz import models
+
+        module = models.create(module)
+    else:
+        module = copy.deepcopy(module_of(module))
+    layout = torch.channels_last if setting.channels_last else torch.contiguous_format
+    module = module.eval().to(setting.device, setting.dtype, memory_format=layout)
+    shape = (setting.batch, *shape_of(input_size, input_size))
+    inputs = itertools.cycle(_inputs(shape, setting, layout))
+
+    def call() -> Tensor:
+        return module(next(inputs))
+
+    try:
+        call()
+    except (RuntimeError, ValueError, TypeError) as error:
+        if is_about_memory(error):
+            raise
+        raise ValueError(f"{type(module).__name__} cannot be timed on an input of {shape}: {error}") from error
+    return call
+
+
+def _inputs(shape: tuple[int, ...], setting: Setting, layout: torch.memory_format) -> list[Tensor]:
+    """Copies of one random input, together twice as large as the last cache."""
+    generator = torch.Generator().manual_seed(0)
+    first = torch.rand(shape, generator=generator).to(setting.device, setting.dtype)
+    first = first.contiguous(memory_format=layout) if len(shape) == 4 else first
+    number = math.ceil(min(2 * cache(setting.device), MOST) / (first.numel() * first.element_size()))
+    return [first, *(first.clone() for _ in range(number - 1))]
+
+
+def cache(device: torch.device) -> int:
+    """Bytes of the largest cache, or a usual number."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).L2_cache_size
+    found = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
+    return max((int(text[:-1]) << 10 for text in found if text.endswith("K")), default=CACHE)
+
+
+def in_turns(
+    calls: Sequence[Callable[[], Any]], device: torch.device, seconds: float
+) -> list[tuple[tuple[float, ...], int]]:
+    """Time blocks of each call in turns; for each the seconds of a run, block by block, and how many runs."""
+    if device.type == "cpu":
+        keep_freed_memory()  # or each run fetches the memory of its output anew
+    watches = [stopwatch(call, device) for call in calls]
+    sizes = [_block_size(watch) for watch in watches]
+    rounds: list[list[float]] = []
+    end = time.perf_counter() + seconds
+    while len(rounds) < LEAST_BLOCKS or time.perf_counter() < end:
+        rounds.append([watch(size) / size for watch, size in zip(watches, sizes, strict=True)])
+    return [(times, size * len(rounds)) for times, size in zip(zip(*rounds, strict=True), sizes, strict=True)]
+
+
+def stopwatch(call: Callable[[], Any], device: torch.device) -> Callable[[int], float]:
+    """A function that takes the seconds of so many runs."""
+    if device.type != "cuda":
+        timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+        return lambda runs: runs * timer.timeit(runs).mean
+
+    def watch(runs: int) -> float:
+        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        with torch.cuda.device(device):
+            start.record()
+            for _ in range(runs):
+                call()
+            stop.record()
+            stop.synchronize()
+        return start.elapsed_time(stop) / 1000  # milliseconds
+
+    return watch
+
+
+def _block_size(watch: Callable[[int], float]) -> int:
+    """As many runs as the clock needs to tell their time to a hundredth."""
+    long_enough = max(BLOCK, STEPS * clock_step())
+    if long_enough > LONGEST_BLOCK:
+        text = f"the clock of this machine moves in steps of {in_words(long_enough / STEPS)}: a single measurement"
+        raise RuntimeError(f"{text} would take {in_words(long_enough)} and more, and nothing is timed here")
+    watch(2)  # warms up: memory, caches, and what a library tries out when it sees a shape for the first time
+    runs = 1
+    while (taken := watch(runs)) < long_enough:
+        runs = min(10 * runs, math.ceil(1.2 * runs * long_enough / max(taken, 1e-9)))
+    return runs
+
+
+def clock_step() -> float:
+    """The smallest step that the clock was seen to make, in seconds."""
+    steps = []
+    for _ in range(5):
+        start = now = time.perf_counter()
+        while now == start:
+            now = time.perf_counter()
+        steps.append(now - start)
+    return min(steps)
+
+
+def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
