@@ -134,7 +134,7 @@ def _module(model: Any) -> tuple[nn.Module, str]:
     if isinstance(model, str):
         from cnnviz import models
 
-        with _MetaByDefault():
+        with _Unfilled():
             return models.create(model), model
     if not isinstance(model, nn.Module):
         hint = ": create it first, Net()" if isinstance(model, type) else ""
@@ -237,6 +237,22 @@ class _MetaByDefault(TorchFunctionMode):
         if func in _device_constructors() and kwargs.get("device") is None:
             kwargs["device"] = "meta"
         return func(*args, **kwargs)
+
+
+class _Unfilled(_MetaByDefault):
+    """Modules are built without filling their weights: meta tensors have no values, and torch takes its time for them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if func in _FILLS:
+            filled = args[0] if args else kwargs["tensor"]
+            if filled.is_meta:
+                return filled
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+_FILLS = frozenset(
+    {nn.init.kaiming_uniform_, torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.zero_, torch.Tensor.fill_}
+)
 
 
 Runner = tuple[nn.Module, Callable[..., Any], dict[int, torch.Tensor]]

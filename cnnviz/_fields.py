@@ -47,12 +47,18 @@ def first(axes: int) -> Field:
 
 def merged(fields: Sequence[Field | None]) -> Field | None:
     """The smallest box that holds all fields; None if one is not defined or they move at different speeds."""
-    if not fields or None in fields or len({field.jump for field in fields}) > 1:
-        return None
-    starts = tuple(map(min, zip(*(field.start for field in fields), strict=True)))
-    ends = [[a + n for a, n in zip(field.start, field.size, strict=True)] for field in fields]
-    sizes = tuple(end - start for end, start in zip(map(max, zip(*ends, strict=True)), starts, strict=True))
-    return Field(sizes, fields[0].jump, starts)
+    together = fields[0] if fields else None
+    for field in dict.fromkeys(fields[1:]):  # DenseNet's layers see the same box many times over
+        if field is None or together is None or field.jump != together.jump:
+            return None
+        together = _around(together, field)
+    return together
+
+
+def _around(one: Field, other: Field) -> Field:
+    starts = tuple(map(min, one.start, other.start))
+    ends = map(max, *([a + n for a, n in zip(field.start, field.size, strict=True)] for field in (one, other)))
+    return Field(tuple(end - start for end, start in zip(ends, starts, strict=True)), one.jump, starts)
 
 
 def after(func: Any, name: str, args: tuple, field: Field | None, out: torch.Tensor, alias: bool) -> Field | None:

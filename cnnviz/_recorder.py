@@ -27,6 +27,7 @@ ACTIVATIONS = {
     "relu", "hardtanh", "sigmoid", "tanh", "gelu", "silu", "elu", "leaky_relu", "_prelu_kernel", "hardswish",
     "hardsigmoid", "mish", "softplus", "log_sigmoid_forward", "rrelu_with_noise", "celu", "selu", "clamp_min",
 }  # fmt: skip
+_PLAIN = (int, float, str, type(None))  # what most arguments are
 POOLED = _fields.POOLS | _fields.ADAPTIVE | {"mean"}
 # What a function called in a forward is shown as; others by their own name without underscores.
 SHOWN = {
@@ -128,8 +129,8 @@ class Recorder(TorchDispatchMode):
     def hooks(self) -> Iterator[Any]:
         """Hook the watched module and its parts; the caller removes the handles."""
         for part in self.paths:
-            yield part.register_forward_pre_hook(self._enter, with_kwargs=True)
-            yield part.register_forward_hook(self._leave, with_kwargs=True)
+            yield part.register_forward_pre_hook(_plainly(self._enter), with_kwargs=True)
+            yield part.register_forward_hook(_plainly(self._leave), with_kwargs=True)
 
     def rows(self, finished: bool = True) -> list[CostRow]:
         """Rows of the calls, and after a whole forward pass one for each layer whose parameters nobody read."""
@@ -146,7 +147,7 @@ class Recorder(TorchDispatchMode):
         draft = None
         if next(module.children(), None) is None:
             draft = self._open(path or self.title, type(module).__name__, shared=True)
-        tensors = list(_tensors((args, kwargs)))
+        tensors = _tensors((args, kwargs))
         given = tuple(tuple(t.shape) for t in tensors)
         self.stack.append(Frame(path, module, draft, given, frozenset(map(_key, tensors))))
 
@@ -204,7 +205,7 @@ class Recorder(TorchDispatchMode):
         if _composite(func):  # reaches a mode whole under torch.inference_mode
             with self:
                 return func.decompose(*args, **kwargs)
-        sources = list(_tensors((args, kwargs)))
+        sources = _tensors((args, kwargs))
         try:
             out = known(func, args) if args and not kwargs else None
             out = func(*args, **kwargs) if out is None else out
@@ -213,7 +214,7 @@ class Recorder(TorchDispatchMode):
             self.failed = f"{_shown(func, args)} of {shapes}"
             raise
         self.random = self.random or (torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()))
-        results = list(_tensors(out))
+        results = _tensors(out)
         if results:
             self._note(func, args, kwargs, sources, results, out)
         return out
@@ -283,20 +284,38 @@ class Recorder(TorchDispatchMode):
         self._traced.pop(key, None)
 
 
+def _plainly(hook: Callable[..., None]) -> Callable[..., None]:
+    """The hook without function modes, which would be asked about every shape that it reads."""
+
+    def called(*given: Any) -> None:
+        with torch._C.DisableTorchFunction():
+            hook(*given)
+
+    return called
+
+
 def _key(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else id(tensor)
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # a sparse one has none
+        return id(tensor)
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def _tensors(value: Any) -> list[torch.Tensor]:
+    """All tensors in an argument or a result, in order."""
     if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-    elif hasattr(value, "__dataclass_fields__"):
-        yield from _tensors(list(vars(value).values()))
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (tuple, list)):
+        value = vars(value).values() if hasattr(value, "__dataclass_fields__") else ()
+    found = []
+    for item in value:
+        if isinstance(item, torch.Tensor):
+            found.append(item)
+        elif not isinstance(item, _PLAIN):
+            found += _tensors(item)
+    return found
 
 
 @lru_cache(maxsize=4096)
