@@ -240,7 +240,7 @@ class _MetaByDefault(TorchFunctionMode):
 
 
 class _Unfilled(_MetaByDefault):
-    """Modules are built without filling their weights: meta tensors have no values, and torch takes its time for them."""
+    """Modules are built without filling their weights: meta tensors have no values, yet torch takes its time."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if func in _FILLS:
