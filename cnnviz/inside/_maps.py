@@ -65,17 +65,18 @@ def feature_maps(
     batch, net = as_batch(picture, model), quiet(model)
     found = walk(net, batch, find_layer(model, layer, nn.Module)[0] if layer is not None else None)
     dead = {name: constant(maps[0]) for name, maps in found.items()}
-    for other in () if among is None else among:
+    others = [] if among is None else list(among)
+    for other in others:
         again = walk(net, fitted(other, model)[0], None if layer is None else next(iter(found)))
         dead = {name: numbers & constant(again[name][0]) for name, numbers in dead.items()}
     values = {name: maps[0].cpu().numpy() for name, maps in found.items()}
     marked = {name: sorted(numbers) for name, numbers in dead.items()}
-    given = as_group(batch[0].cpu().numpy())
+    given, where = as_group(batch[0].cpu().numpy()), "" if others else " here"
     if layer is not None:
         (name,) = values
-        group = drawn(name, values[name], marked[name], most=len(values[name]))
+        group = drawn(name, values[name], marked[name], len(values[name]), where)
         return Pictures(values[name], f"maps of {name}", given, group, dead=marked[name])
-    groups = [drawn(name, values[name], marked[name], MOST_MAPS) for name in _shown(net, list(values))]
+    groups = [drawn(name, values[name], marked[name], MOST_MAPS, where) for name in _shown(net, list(values))]
     return Pictures(values, f"maps of {called(model)}", given, *groups, dead=marked)
 
 
@@ -122,7 +123,7 @@ def constant(maps: Tensor) -> set[int]:
     return set(still.nonzero()[:, 0].tolist())
 
 
-def drawn(name: str, maps: np.ndarray, dead: list[int], most: int) -> Group:
+def drawn(name: str, maps: np.ndarray, dead: list[int], most: int, where: str = "") -> Group:
     """Return a layer's first maps as a group, with what there is to say of them."""
     signed = bool((maps < 0).any())
     channels, *size = maps.shape
@@ -132,7 +133,7 @@ def drawn(name: str, maps: np.ndarray, dead: list[int], most: int) -> Group:
         f"{name}: {channels} "
         + ("numbers" if numbers else f"map{'s' * (channels != 1)} of {' x '.join(map(str, size))}"),
         f"the first {most} shown" * (channels > most),
-        f"{len(dead)} dead" * bool(dead),
+        f"{len(dead)} dead{where}" * bool(dead),
         SIGNS if signed else f"white zero, dark {maps.max():.3g}",
     ]
     columns = (
