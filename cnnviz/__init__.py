@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cnnviz import diagrams, images, kernels, measure, models, trace
+    from cnnviz import diagrams, images, inside, kernels, measure, models, trace
     from cnnviz.comparison import compare
     from cnnviz.cost import conv_cost, linear_cost, separable_cost
     from cnnviz.data import load
@@ -46,6 +46,7 @@ __all__ = [
     "diagrams",
     "fit",
     "images",
+    "inside",
     "kernels",
     "linear_cost",
     "load",
@@ -73,6 +74,7 @@ _HOMES = {
     "diagrams": ("cnnviz.diagrams", ""),
     "fit": ("cnnviz.training", "fit"),
     "images": ("cnnviz.images", ""),
+    "inside": ("cnnviz.inside", ""),
     "kernels": ("cnnviz.kernels", ""),
     "linear_cost": ("cnnviz.cost", "linear_cost"),
     "load": ("cnnviz.data", "load"),
