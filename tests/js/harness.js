@@ -5,6 +5,7 @@ import { LayerError, limits, outputShape, readLayer, sizeFormula, weightShape } 
 import { KERNEL_NAMES, effectiveKernel, namedKernel, rotatedKernel } from "../js/kernels.js";
 import { factorText, numberText, signedText } from "../js/number.js";
 import { STATE_DEFAULTS, decodeState, encodeState } from "../js/share.js";
+import { inkText, wiresOf } from "../js/wires.js";
 
 /** The answer, or the text of the LayerError; any other error is a failure of the test. */
 function answered(compute) {
@@ -95,3 +96,7 @@ export const format = (states) => states.map(formatCode);
 export const encode = (states) => states.map(encodeState);
 export const decode = (texts) => texts.map((text) => answered(() => decodeState(text)));
 export const defaults = () => STATE_DEFAULTS;
+export const wires = (cases) => cases.map(({ layer, shuffle, ink }) => {
+  const found = wiresOf(layer, shuffle, ink);
+  return { ...found, inked: found.inked.map((row) => [...row].sort((one, other) => one - other)), text: inkText(found) };
+});

@@ -306,8 +306,8 @@ function channelLimits(state, plan, legal) {
     return { in_channels: count("in_channels", plan.channels, 4), filters: [plan.channels], groups: [isWhole(state.groups, 1, 512) ? state.groups : 1] };
   }
   return {
-    in_channels: count("in_channels", plan.channels, 4),
-    filters: count("filters", plan.filters, 8),
+    in_channels: count("in_channels", plan.channels, state.shuffle ? 12 : 4),
+    filters: count("filters", plan.filters, state.shuffle ? 12 : 8),
     groups: count("groups", plan.groups, Math.min(plan.channels, plan.filters)),
   };
 }

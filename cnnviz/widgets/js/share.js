@@ -14,7 +14,7 @@ export const STATE_DEFAULTS = {
   image: { shape: [1, 5, 5], values: [3, 3, 2, 1, 0, 0, 0, 1, 3, 1, 3, 1, 2, 2, 3, 2, 0, 0, 2, 2, 2, 0, 0, 0, 1] },
   kernel: { shape: [1, 1, 3, 3], values: [0, 1, 2, 2, 2, 0, 0, 1, 2] },
   kernel_name: "", angle: 0, bias: 0, relu: false, position: 0, filter: 0, fill: false, playing: false, speed: 2,
-  level: 2, reveal: 3, heatmap: false, predict: "", guess: "", square: true, states: {},
+  level: 2, reveal: 3, heatmap: false, predict: "", guess: "", square: true, states: {}, shuffle: "", ink: -1,
 };
 
 /** The string of a state; image and kernel as { shape, values }. */

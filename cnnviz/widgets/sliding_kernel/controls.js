@@ -26,6 +26,7 @@ const SLIDERS = [
   { name: "in_channels", level: 3, choices: true },
   { name: "filters", level: 3, choices: true, when: (layer) => !pools(layer) },
   { name: "groups", level: 3, choices: true, when: (layer) => !pools(layer) },
+  { name: "ink", level: 3, when: (layer, state) => state.shuffle && !pools(layer), words: (at) => (at < 0 ? "none" : `channel ${at}`) },
   { name: "angle", level: 1, range: [0, 360, 5], unit: "°", when: (layer) => turns(layer) && isPicture(layer) },
   { name: "bias", level: 1, range: [-3, 3, 0.1], unseen: outputHidden, when: (layer) => !pools(layer) && isPicture(layer) },
 ];
@@ -38,6 +39,8 @@ const SWITCHES = [
   { name: "relu", words: "ReLU", level: 1, when: (layer) => !pools(layer) },
   { name: "heatmap", words: "how often read", level: 2 },
   { name: "fill", words: "fill in as it moves", level: 1 },
+  { name: "shuffle", words: "second layer", level: 3, when: (layer) => !pools(layer), values: ["", "off"] },
+  { name: "shuffle", key: "shuffled", words: "shuffle", level: 3, when: (layer, state) => state.shuffle && !pools(layer), values: ["off", "on"] },
   { name: "square", words: "square", level: 2 },
   { name: "ceil_mode", words: "ceil_mode", level: 2, when: pools },
   { name: "count_include_pad", words: "count_include_pad", level: 2, when: (layer) => layer.op === "avg_pool" },
@@ -83,7 +86,7 @@ function sliderOf(view, one) {
   const update = ({ layer }, state, bounds, locked) => {
     view.locked = locked;
     const split = one.pair && (axis === undefined) !== locked;
-    const hidden = split || state.level < (one.level ?? 1) || (one.when && !one.when(layer));
+    const hidden = split || state.level < (one.level ?? 1) || (one.when && !one.when(layer, state));
     if (node.hidden !== hidden) node.hidden = hidden;
     if (hidden) return;
     const now = valueOf(one, state, layer);
@@ -91,7 +94,7 @@ function sliderOf(view, one) {
     const [low, high, by] = one.range ?? (choices ? [0, choices.length - 1, 1] : [...boundOf(one, bounds, locked, state), 1]);
     const at = choices ? choices.indexOf(now) : now;
     setRange(input, Math.min(low, at), Math.max(high, at), by, at, one.unseen?.(state));
-    const text = typeof state[name] === "string" ? `${state[name]} (${now})` : numberText(now) + unit;
+    const text = typeof state[name] === "string" ? `${state[name]} (${now})` : one.words ? one.words(now) : numberText(now) + unit;
     setText(value, text);
     input.setAttribute("aria-valuetext", text);
   };
@@ -114,6 +117,7 @@ function valueOf({ name, axis = 0 }, state, layer) {
 }
 
 function boundOf({ name, pair, axis, size }, bounds, locked, state) {
+  if (name === "ink") return [-1, state.in_channels - 1];
   if (!pair) {
     if (!locked || !size || state.height !== state.width) return bounds[name];
     return meet(bounds[name], bounds[size]); // the lock moves height and width together
@@ -170,12 +174,13 @@ function listenToDrag(view, input, write) {
   });
 }
 
-function switchOf(session, { name, words, level, when }) {
-  const input = element("input", { type: "checkbox", "data-name": name, onchange: () => session.set({ [name]: input.checked }) });
+/** Checked is the second of its two values; a setting of three values has two switches, where `key` tells them apart. */
+function switchOf(session, { name, key = name, words, level, when, values = [false, true] }) {
+  const input = element("input", { type: "checkbox", "data-name": key, onchange: () => session.set({ [name]: values[Number(input.checked)] }) });
   const node = element("label", { class: "sk-switch" }, input, words);
   const update = ({ layer }, state) => {
-    node.hidden = state.level < level || Boolean(when && !when(layer));
-    input.checked = state[name];
+    node.hidden = state.level < level || Boolean(when && !when(layer, state));
+    input.checked = state[name] !== values[0];
   };
   return { node, update };
 }

@@ -36,9 +36,9 @@ export function channelsOf(layer, filter, first, count) {
 }
 
 /** Every panel as { kind, x, y, rows, cols, cell, channel }, with the canvas height that they need. */
-export function layoutScene({ layer, filter, channel, room, width, maxHeight: height, maxCell, strip, label }) {
+export function layoutScene({ layer, filter, channel, most, room, width, maxHeight: height, maxCell, strip, label }) {
   const pools = layer.op.endsWith("pool");
-  const reads = pools ? 1 : layer.inChannels / layer.groups;
+  const reads = pools ? 1 : Math.min(most, layer.inChannels / layer.groups);
   const maxHeight = reads > 1 && !isPicture(layer) ? 1.1 * height : height; // several channels stand below each other
   const plan = isPicture(layer)
     ? picturePlan(layer, room, reads, width, maxHeight, pools, label)

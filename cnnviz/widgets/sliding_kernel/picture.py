@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnnviz.widgets._drawing import Drawing, Words
-from cnnviz.widgets.sliding_kernel import shades
+from cnnviz.widgets.sliding_kernel import shades, strip
 from cnnviz.widgets.sliding_kernel.code import format_code
 from cnnviz.widgets.sliding_kernel.scene import Axis, Scene
 
@@ -71,6 +71,7 @@ class _Picture:
     def __init__(self, scene: Scene, description: str) -> None:
         self.scene = scene
         self.numbers = in_numbers(scene)
+        self.twice = len(scene.wires.counts) > 2  # then the wires are the picture, and one channel of numbers is enough
         self.drawing = Drawing(0, 0, f"SlidingKernel {format_code(scene.state)}", description)
         self.limit = float(np.abs(scene.output).max(initial=0))
         self.range = float(scene.image.min()), float(scene.image.max())
@@ -79,7 +80,7 @@ class _Picture:
         self.kernel_size = scene.layer.window.kernel_size
         rows = max(self.kernel_size[0], len(scene.rows.source) if self.numbers else 0)
         fitting = min(4, ROWS // rows, CELLS // (rows * len(scene.cols.source)) if self.numbers else 4)
-        self.shown = scene.channels[: max(1, fitting)]
+        self.shown = scene.channels[: 1 if self.twice else max(1, fitting)]
         self.cell = self.small_cell = self.cell_size(rows * len(self.shown))
         if not self.numbers:
             self.small_cell = max(14, min(36, 190 // max(self.kernel_size)))
@@ -95,6 +96,11 @@ class _Picture:
         self.small_column("window" if self.scene.is_pool else "products")
         self.sign({"max_pool": "max", "avg_pool": "mean"}.get(self.scene.layer.op, "Σ"))
         self.output_column()
+        if self.twice or self.scene.wires.inked[0]:
+            right, self.bottom = strip.add(
+                self.drawing, self.scene.wires, self.scene.layer.groups, MARGIN, self.bottom + 24
+            )
+            self.right = max(self.right, right)
         self.words()
         self.set_numbers()
         return self.drawing
@@ -137,7 +143,7 @@ class _Picture:
             if not is_kernel:
                 self.frame(panel.box(0, 0, *self.kernel_size))
         more = len(self.scene.channels) - len(self.shown)
-        if more and is_kernel:
+        if more and is_kernel and not self.twice:
             self.say(x, panel.bottom + LABEL, f"and {more} more channel{'s' * (more > 1)}", colour=FAINT)
             self.bottom = max(self.bottom, panel.bottom + LABEL)
 
@@ -145,7 +151,7 @@ class _Picture:
         filters, *size = self.scene.layer.output_shape
         drawn = max(len(self.scene.rows.source), len(self.scene.cols.source))
         cell = self.cell if self.numbers else PHOTO / max(max(size), drawn / 2)
-        stacked = self.numbers and filters * size[0] <= ROWS and filters * size[0] * size[1] <= CELLS
+        stacked = self.numbers and not self.twice and filters * size[0] <= ROWS and filters * size[0] * size[1] <= CELLS
         x = self.right
         for at, index in enumerate(range(filters) if stacked else [self.scene.filter]):
             panel = Panel(x, TOP + LABEL + at * (size[0] * cell + LABEL + 10), *size, cell)
@@ -161,7 +167,7 @@ class _Picture:
             self.drawing.frames.append((*panel.box(0, 0, *size), GRID, 1))
             if index == self.scene.filter:
                 self.frame(panel.box(*self.scene.cell))
-        if filters > 1 and not stacked:
+        if filters > 1 and not (stacked or self.twice):
             self.thumbnails(x, panel.bottom + 12)
 
     def thumbnails(self, x: float, y: float) -> None:

@@ -40,7 +40,7 @@ function focusAt(view, event) {
 
 function boxAt(view, event) {
   const [x, y] = pointOf(view, event);
-  return view.boxes.find((box) => x >= box.x && x < box.x + box.side && y >= box.y && y < box.y + box.side);
+  return view.boxes.find((box) => box.row < 2 && x >= box.x && x < box.x + box.side && y >= box.y && y < box.y + box.side);
 }
 
 function click(view, event) {
@@ -48,6 +48,8 @@ function click(view, event) {
   if (box?.kind === "filter") return view.session.set({ filter: box.index });
   if (box) {
     view.channel = box.index;
+    const { shuffle, ink } = view.look;
+    if (shuffle || ink >= 0) view.session.set({ ink: ink === box.index ? -1 : box.index }, { gesture: null });
     return view.redraw();
   }
   const focus = focusAt(view, event);

@@ -17,6 +17,7 @@ from cnnviz.geometry import POOLS, Layer
 from cnnviz.trace import Trace, number_text
 from cnnviz.widgets.sliding_kernel import settings
 from cnnviz.widgets.sliding_kernel.code import format_code
+from cnnviz.widgets.sliding_kernel.wires import Wires, wires_of
 
 MOST_TERMS = 27  # three channels of 3x3: a longer sum is told in fewer words
 WHOLE = 200  # output values that a text lists; of larger outputs it shows a corner
@@ -86,6 +87,12 @@ class Scene:
         each = self.layer.in_channels // self.layer.groups
         group = self.filter // (self.layer.filters // self.layer.groups)
         return range(group * each, (group + 1) * each)
+
+    @property
+    def wires(self) -> Wires:
+        """Which channel reaches which output, and where the ink is."""
+        seen = self.state["level"] > 2
+        return wires_of(self.layer, self.state["shuffle"] if seen else "", self.state["ink"] if seen else -1)
 
     @property
     def hidden(self) -> bool:
@@ -182,10 +189,21 @@ class Scene:
         corner = _aligned(self.output[self.filter, :CORNER, :CORNER])
         return f"output from {low} to {high}; channel {self.filter} begins:\n{corner}"
 
+    def wires_text(self) -> list[str]:
+        """Say what stands behind the layer, and where the ink arrives."""
+        groups, filters = self.layer.groups, self.layer.filters
+        lines = []
+        if len(self.wires.counts) > 2:
+            shuffled = self.state["shuffle"] == "on"
+            between = f"nn.ChannelShuffle({groups}), then " if shuffled else "no shuffle, "
+            lines = [f"behind it: {between}a second layer of {filters} filters in {groups} groups"]
+            lines += [f"it reads the maps in the order {' '.join(map(str, self.wires.order))}"] if shuffled else []
+        return lines + [self.wires.text] * bool(self.wires.inked[0])
+
     def plain_text(self) -> str:
         """Say all of it in plain lines, the same on every machine."""
         words = [self.shape_text(), self.settings_text(), self.formula_text(), self.sum_text(), self.output_text()]
-        return f"SlidingKernel {format_code(self.state)}\n" + "\n".join(words)
+        return "\n".join([f"SlidingKernel {format_code(self.state)}", *words, *self.wires_text()])
 
 
 def scene_of(state: Mapping[str, Any]) -> Scene:

@@ -7,7 +7,7 @@ import { isPicture } from "./layout.js";
 import { STATE_DEFAULTS, decodeState, encodeState } from "../js/share.js";
 
 const STATE_NAMES = Object.keys(STATE_DEFAULTS);
-const LOOK_ONLY = new Set(["position", "filter", "fill", "playing", "speed", "level", "reveal", "heatmap", "predict", "guess", "square", "states"]);
+const LOOK_ONLY = new Set(["position", "filter", "fill", "playing", "speed", "level", "reveal", "heatmap", "predict", "guess", "square", "states", "shuffle", "ink"]);
 const COARSE_MACS = 12e6; // beyond this many multiply-adds a drag is drawn coarser, and in full on release
 const SHOWN_FILTERS = 16; // a user's own layer may have hundreds: compute the ones on the page
 const PICTURE_TICKS = 400; // a picture has too many cells to visit each

@@ -30,6 +30,7 @@ DEFAULTS: State = {
     "kernel_name": "", "angle": 0, "bias": 0, "relu": False,
     "position": 0, "filter": 0, "fill": False, "playing": False, "speed": 2,
     "level": 2, "reveal": 3, "heatmap": False, "predict": "", "guess": "", "square": True, "states": {},
+    "shuffle": "", "ink": -1,
 }  # fmt: skip
 LARGEST_ARRAY = 2**24  # weights or output values: 134 MB as float64, and no picture shows as many
 PAIRS = ("kernel_size", "stride", "padding", "dilation", "output_padding")
@@ -60,7 +61,9 @@ def opening(given: Mapping[str, Any]) -> State:
     """Return the settings of a new widget: the defaults, what is `given`, and the level that shows all of it."""
     state = changed(DEFAULTS, given)
     if "level" not in given:
-        state["level"] = 3 if max(state["in_channels"], state["filters"], state["groups"]) > 1 else 2
+        state["level"] = (
+            3 if max(state["in_channels"], state["filters"], state["groups"]) > 1 or state["shuffle"] else 2
+        )
     return settled(state)
 
 
@@ -99,6 +102,7 @@ def settled(state: Mapping[str, Any]) -> State:
     new = {**state, "filters": filters, "groups": layer.groups}
     new["position"] = min(max(state["position"], 0), height * width - 1)
     new["filter"] = min(max(state["filter"], 0), filters - 1)
+    new["ink"] = min(state["ink"], layer.in_channels - 1)
     return new
 
 
@@ -187,6 +191,11 @@ def _read_bias(name: str, value: Any) -> float | list[float]:
     return [number(name, item) for item in value]
 
 
+def _read_shuffle(name: str, value: Any) -> str:
+    plain = {None: "", False: "off", True: "on"}.get(value, value) if isinstance(value, bool | None) else value
+    return _read_choice("on", "off", "")(name, plain)
+
+
 def _read_text(name: str, value: Any) -> str:
     if isinstance(value, str) and len(value) <= 1000:
         return value
@@ -223,6 +232,8 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "predict": _read_choice("shape", "cell", ""),
     "guess": _read_text,
     "states": _read_states,
+    "shuffle": _read_shuffle,
+    "ink": lambda name, value: -1 if value is None else _whole(name, value, -1, arrays.MAX_CHANNELS - 1),
     **dict.fromkeys(("in_channels", "filters", "groups"), _read_whole(1, arrays.MAX_CHANNELS)),
     **dict.fromkeys(("relu", "ceil_mode", "count_include_pad", "fill", "playing", "heatmap", "square"), _flag),
 }

@@ -48,6 +48,11 @@ class SlidingKernel(SettingsWidget):
         Sizes that grow or crop the picture and the weights; filters is torch's out_channels.
     level
         1 kernel and picture, 2 with the geometry, 3 with channels and groups (None: the least that shows everything).
+    shuffle
+        Level 3: a second layer of as many filters and groups behind this one (its wires, no numbers): True with the
+        channels shuffled in between, False without, None for no second layer. As a trait "on", "off" and "".
+    ink
+        Level 3: the channel that a drop of ink falls into; the wires show where it arrives. None (-1): none.
     **look
         Further traits (`angle`, `position`, `fill`, `speed`, `reveal`, `heatmap`, `predict`, ...) and `layout`.
 
@@ -84,6 +89,8 @@ class SlidingKernel(SettingsWidget):
         height: int | None = None,
         width: int | None = None,
         level: int | None = None,
+        shuffle: bool | None = None,
+        ink: int | None = None,
         **look: Any,
     ) -> None:
         arguments = {name: value for name, value in locals().items() if name in settings.DEFAULTS}

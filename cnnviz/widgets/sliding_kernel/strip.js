@@ -1,77 +1,120 @@
 // The strip of level 3: every input channel above, every output channel below, and the wires that groups leave between them.
+// With a second layer it is a diagram: channels, maps, the maps as they are dealt out, outputs, in the colours of their groups.
+import { inkText } from "../js/wires.js";
 import { mapCanvas } from "./pictures.js";
 
-export const STRIP_HEIGHT = 176;
 const MOST = 16;
+const LEFT = 104; // room for the words before a row, in type of 14 pixels
+const HUES = [210, 35, 130, 265, 60, 180]; // of the groups; the window's is none of them
+const ROWS = {
+  channel: () => "channels in",
+  filter: ({ twice }) => (twice ? "maps" : "filters out"),
+  place: ({ look }) => (look.shuffle === "on" ? "shuffled" : "as they are"),
+  end: () => "outputs",
+};
 
-/** Small boxes for channels and filters: { kind, index, x, y, side }. */
-export function stripBoxes(scene, layer, filters, width) {
-  const inputs = Array.from({ length: Math.min(layer.inChannels, MOST) }, (_, index) => index);
-  const room = Math.floor((width - 110) / Math.max(inputs.length, filters.length)) - 10;
-  const side = Math.max(18, Math.min(48, room));
-  const row = (kind, indices, y) => indices.map((index, at) => ({ kind, index, x: 100 + at * (side + 10), y, side }));
-  return [...row("channel", inputs, scene.stripTop + 8), ...row("filter", filters, scene.stripTop + STRIP_HEIGHT - side - 22)];
+export const stripHeight = (wires, fontSize) => Math.round((wires.counts.length > 2 ? 330 : 176) * (fontSize > 14 ? 1.4 : 1));
+
+/** Small boxes for channels and filters, and those of a second layer: { kind, index, source, x, y, side }; a place shows the map `source`. */
+export function stripBoxes(scene, { counts, order }, filters, width, fontSize) {
+  const twice = counts.length > 2;
+  const scale = fontSize / 14;
+  const rows = counts.map((count) => Array.from({ length: Math.min(count, MOST) }, (_, index) => index));
+  rows[1] = filters;
+  const room = Math.floor((width - LEFT * scale - 10) / Math.max(...rows.map((row) => row.length))) - 10;
+  const side = Math.max(18, Math.min(twice ? 32 * scale : 48, room));
+  const below = scene.stripHeight - side - (twice ? 8 + 22 * scale : 22); // where the last row stands
+  return rows.flatMap((row, at) => row.map((index, column) => ({
+    kind: Object.keys(ROWS)[at], row: at, index, source: at === 2 ? order[index] : index, side,
+    x: LEFT * scale + column * (side + 10), y: scene.stripTop + 8 + ((below - 8) * at) / (rows.length - 1),
+  })));
 }
 
-export function paintStrip(frame) {
-  const { context, palette, boxes, layer } = frame;
-  context.font = `14px ${palette.font}`;
+export function paintStrip(view) {
+  const frame = { ...view, twice: view.wires.counts.length > 2 };
+  const { context, palette, boxes, wires, fontSize } = frame;
+  context.font = `${frame.twice ? fontSize : 14}px ${palette.font}`;
   context.textBaseline = "middle";
-  const rows = { channel: "channels in", filter: "filters out" };
-  for (const [kind, words] of Object.entries(rows)) {
-    const first = boxes.find((box) => box.kind === kind);
+  const write = (words, align, x, y) => {
     context.fillStyle = palette.ink;
-    context.textAlign = "right";
-    context.fillText(words, 90, first.y + first.side / 2);
-  }
+    context.textAlign = align;
+    context.fillText(words, x, y);
+  };
+  wires.counts.forEach((count, row) => {
+    const shown = boxes.filter((box) => box.row === row);
+    const [first, last] = [shown[0], shown[shown.length - 1]];
+    const middle = first.y + first.side / 2;
+    write(ROWS[first.kind](frame), "right", first.x - 10, middle);
+    if (count > shown.length) write(`+ ${count - shown.length}`, "left", last.x + last.side + 8, middle);
+  });
   paintWires(frame);
-  for (const box of boxes) paintBox(frame, box);
-  const left = { channel: layer.inChannels, filter: layer.filters };
-  for (const [kind, count] of Object.entries(left)) {
-    const shown = boxes.filter((box) => box.kind === kind);
-    const last = shown[shown.length - 1];
-    if (count <= shown.length) continue;
-    context.fillStyle = palette.ink;
-    context.textAlign = "left";
-    context.fillText(`+ ${count - shown.length}`, last.x + last.side + 8, last.y + last.side / 2);
-  }
+  for (const box of boxes) (frame.twice || wires.inked[0].size ? paintNumber : paintPicture)(frame, box);
+  if (frame.twice) write(inkText(wires), "left", boxes[0].x, frame.scene.stripTop + frame.scene.stripHeight - 0.7 * fontSize);
 }
 
-/** A wire from every channel to every filter of its group; the shown filter's wires stand out. */
-function paintWires({ context, palette, boxes, layer, result }) {
-  const pools = layer.op.endsWith("pool");
-  const groups = pools ? layer.inChannels : layer.groups;
-  const groupOf = (index, count) => Math.floor(index / (count / groups));
-  const channels = boxes.filter((box) => box.kind === "channel");
-  const filters = boxes.filter((box) => box.kind === "filter");
-  for (const shown of [false, true]) {
-    context.strokeStyle = shown ? palette.window : palette.faint;
-    context.lineWidth = shown ? 3 : 1;
+/** The colour of a box's group: of a place, that of the group that its map comes from. */
+function groupColour({ layer, wires }, box, lightness) {
+  if (layer.groups === 1) return null;
+  const each = wires.counts[Math.min(box.row, 1)] / layer.groups;
+  return `hsl(${HUES[Math.floor(box.source / each) % HUES.length]} 65% ${lightness}%)`;
+}
+
+/** Wires that carry ink stand out, else those of the shown filter; a diagram without ink has the colours of its groups. */
+function paintWires(frame) {
+  const { context, palette, boxes, wires, result, twice } = frame;
+  const inky = wires.inked[0].size > 0;
+  const at = wires.counts.map((_, row) => new Map(boxes.filter((box) => box.row === row).map((box) => [box.index, box])));
+  const draw = (style, thick, kept) => {
+    context.strokeStyle = style;
+    context.lineWidth = thick;
     context.beginPath();
-    for (const filter of filters) {
-      if ((filter.index === result.filter) !== shown) continue;
-      for (const channel of channels) {
-        if (groupOf(channel.index, layer.inChannels) !== groupOf(filter.index, layer.filters)) continue;
-        context.moveTo(channel.x + channel.side / 2, channel.y + channel.side + 1);
-        context.lineTo(filter.x + filter.side / 2, filter.y - 1);
-      }
-    }
+    wires.joints.forEach((joint, row) => joint.forEach(([from, to]) => {
+      const [above, below] = [at[row].get(from), at[row + 1].get(to)];
+      if (!above || !below || !kept(above, below, row)) return;
+      context.moveTo(above.x + above.side / 2, above.y + above.side + 1);
+      context.lineTo(below.x + below.side / 2, below.y - 1);
+    }));
     context.stroke();
+  };
+  const strong = (above, below, row) => (inky ? wires.inked[row].has(above.index) : !twice && below.index === result.filter);
+  draw(palette.faint, 1, (above, below, row) => !strong(above, below, row));
+  draw(inky ? palette.mark : palette.window, 3, strong);
+  if (!twice || inky) return;
+  for (const colour of new Set(boxes.map((box) => groupColour(frame, box, 50)))) {
+    if (colour) draw(colour, 2, (above) => groupColour(frame, above, 50) === colour);
   }
 }
 
-function paintBox(frame, box) {
-  const { context, palette, result, scene, look } = frame;
+/** A box with its number, filled where the ink is. */
+function paintNumber(frame, box) {
+  const { context, palette, wires } = frame;
+  const inky = wires.inked[0].size > 0;
+  const inked = wires.inked[box.row].has(box.index);
+  const own = inky || box.kind === "end" ? null : groupColour(frame, box, 80);
+  context.fillStyle = inked ? palette.mark : own ?? palette.paper;
+  context.fillRect(box.x, box.y, box.side, box.side);
+  frameBox(frame, box);
+  context.fillStyle = inked ? palette.paper : own ? "#111" : palette.ink;
+  context.textAlign = "center";
+  context.fillText(String(box.source), box.x + box.side / 2, box.y + box.side / 2 + 1, box.side);
+}
+
+function frameBox({ context, palette, result, scene }, box) {
+  const chosen = box.kind === "filter" ? box.index === result.filter : box.kind === "channel" && scene.channels.includes(box.index);
+  context.strokeStyle = chosen ? palette.window : palette.grid;
+  context.lineWidth = chosen ? 3 : 1;
+  context.strokeRect(box.x, box.y, box.side, box.side);
+}
+
+function paintPicture(frame, box) {
+  const { context, palette, look } = frame;
   const hidden = box.kind === "filter" && (look.predict === "shape" || look.reveal < 3);
   if (!hidden) {
     const canvas = box.kind === "channel" ? channelCanvas(frame, box.index) : filterCanvas(frame, box.index);
     context.imageSmoothingEnabled = false;
     context.drawImage(canvas, box.x, box.y, box.side, box.side);
   }
-  const chosen = box.kind === "filter" ? box.index === result.filter : scene.channels.includes(box.index);
-  context.strokeStyle = chosen ? palette.window : palette.grid;
-  context.lineWidth = chosen ? 3 : 1;
-  context.strokeRect(box.x, box.y, box.side, box.side);
+  frameBox(frame, box);
   context.fillStyle = palette.ink;
   context.textAlign = "center";
   if (box.kind === "filter") context.fillText(String(box.index), box.x + box.side / 2, box.y + box.side + 12);

@@ -6,6 +6,7 @@ import { element, listen, setText, textField } from "../js/dom.js";
 import { Palette } from "../js/palette.js";
 import { widgetOf } from "../js/session.js";
 import { WidgetView } from "../js/view.js";
+import { inkText, wiresOf } from "../js/wires.js";
 import { describeFocus } from "./focus.js";
 import { listenToKeys } from "./keys.js";
 import { growRoom, isPicture, layoutScene } from "./layout.js";
@@ -15,7 +16,7 @@ import { listenToPointer } from "./pointer.js";
 import { buildPredict } from "./predict.js";
 import { formulaText, layerText, outputText, sumText } from "./readout.js";
 import { Session, openedChanges } from "./session.js";
-import { STRIP_HEIGHT, stripBoxes } from "./strip.js";
+import { stripBoxes, stripHeight } from "./strip.js";
 
 const GLIDE_MS = 120;
 
@@ -185,11 +186,13 @@ class KernelView extends WidgetView {
     this.fontSize = stage ? 28 : 14;
     this.width = Math.max(280, this.canvas.parentElement.clientWidth);
     this.room = growRoom(this.room, layer);
-    const strip = this.state.level >= 3 ? STRIP_HEIGHT : 0;
-    const maxHeight = stage ? Math.max(300, window.innerHeight - 330 - strip) : isPicture(layer) ? 420 : 520;
-    this.scene = layoutScene({ layer, filter, channel: this.channel, room: this.room, width: this.width, maxHeight, maxCell: stage ? 120 : 46, strip, label: Math.round(1.6 * this.fontSize) });
+    this.wires = wiresOf(layer, this.state.shuffle, this.state.ink);
+    const strip = this.state.level >= 3 ? stripHeight(this.wires, this.fontSize) : 0;
+    const twice = strip && this.wires.counts.length > 2; // then the wires are the picture, and one channel of numbers is enough
+    const maxHeight = stage ? Math.max(300, window.innerHeight - 330 - strip) : twice ? 240 : isPicture(layer) ? 420 : 520;
+    this.scene = layoutScene({ layer, filter, channel: this.channel, most: twice ? 1 : 4, room: this.room, width: this.width, maxHeight, maxCell: stage ? 120 : 46, strip, label: Math.round(1.6 * this.fontSize) });
     this.scene.stripHeight = strip;
-    this.boxes = strip ? stripBoxes(this.scene, layer, filters, this.width) : [];
+    this.boxes = strip ? stripBoxes(this.scene, this.wires, filters, this.width, this.fontSize) : [];
     this.height = Math.ceil(this.scene.height) + 8;
     this.context = this.fitCanvas(this.canvas, this.width, this.height);
   }
@@ -238,16 +241,20 @@ class KernelView extends WidgetView {
   }
 
   describe() {
-    const text = this.state.predict === "shape" || this.state.reveal < 3 ? "the output is hidden" : outputText(this.result);
+    const output = this.state.predict === "shape" || this.state.reveal < 3 ? "the output is hidden" : outputText(this.result);
+    const ink = this.state.level > 2 ? inkText(this.wires) : "";
+    const text = ink ? `${output}; ${ink}` : output;
     setText(this.description, text);
     this.canvas.setAttribute("aria-label", text);
   }
 
-  /** Where a cell stands on the screen, for tests and for anyone who wants to point at it. */
+  /** Where a cell of a panel, or a box of the strip, stands on the screen, for tests and for anyone who wants to point at it. */
   locate(kind, row, col, channel) {
+    const page = this.canvas.getBoundingClientRect();
+    const box = this.boxes.find((one) => one.kind === kind && one.index === col);
+    if (box) return { x: page.left + box.x + box.side / 2, y: page.top + box.y + box.side / 2 };
     const panel = this.scene.panels.find((one) => one.kind === kind && (channel === undefined || one.channel === channel));
-    const box = this.canvas.getBoundingClientRect();
-    return panel && { x: box.left + panel.x + (col + 0.5) * panel.cell, y: box.top + panel.y + (row + 0.5) * panel.cell };
+    return panel && { x: page.left + panel.x + (col + 0.5) * panel.cell, y: page.top + panel.y + (row + 0.5) * panel.cell };
   }
 }
 
