@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from torch import Tensor, from_numpy
+
+from cnnviz._checks import _number, _short, _whole
 
 Field = np.ndarray  # (H, W)
 
@@ -38,10 +43,65 @@ def _distance(name: str, u: Field, v: Field) -> Field:
     return _MIRRORED[name](np.abs(u), np.abs(v))
 
 
-def draw(number: int, size: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def shapes(
+    number: int, size: int = 64, across: float | tuple[float, float] = (7, 60), seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw one coloured shape a picture, of any size, and say how large each is.
+
+    Parameters
+    ----------
+    number
+        How many pictures; as many of each of the ten shapes as of any other.
+    size
+        Pixels a side.
+    across
+        Pixels across the smallest and the largest disc, with as many shapes in each octave between; the other shapes
+        are about as large. One number for one size: the same seed then draws the same shapes, larger or smaller.
+    seed
+        Of everything drawn at random.
+
+    Returns
+    -------
+    pictures, labels, across
+        ``(number, 3, size, size)`` from 0 to 1; the places of the shapes in ``load("shapes").classes``; and pixels.
+
+    Raises
+    ------
+    ValueError
+        When a number is out of range or a shape would not fit.
+
+    Examples
+    --------
+    >>> pictures, labels, across = shapes(20, size=32, across=(8, 30))
+    >>> pictures.shape, bool(across.min() >= 8), bool(across.max() <= 30)
+    (torch.Size([20, 3, 32, 32]), True, True)
+    """
+    _whole("size", size, 8, 512)
+    _whole("number", number, 1, 10**9 // (12 * size * size))
+    least, most = _ends(across, size)
+    generator = np.random.default_rng(_whole("seed", seed, 0, 2**32 - 1))
+    diameter = np.exp(generator.uniform(math.log(least), math.log(most), (number, 1, 1)))
+    pictures, labels = draw(number, size, generator, diameter / 2)
+    return from_numpy(pictures), from_numpy(labels), from_numpy(diameter[:, 0, 0])
+
+
+def _ends(across: Any, size: int) -> tuple[float, float]:
+    pair = tuple(across) if isinstance(across, (tuple, list)) else (across, across)
+    if len(pair) != 2:
+        raise ValueError(f"across {_short(across)}: use a number of pixels, or two, the least and the most")
+    least, most = (_number("across", value, least=2) for value in pair)
+    if not least <= most <= size:
+        raise ValueError(f"across {_short(across)}: use two numbers from 2 to the picture's {size}, the smaller first")
+    return least, most
+
+
+def draw(
+    number: int, size: int, generator: np.random.Generator, radius: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return pictures (number, 3, size, size) from 0 to 1 and their labels, as many of each shape as of any other."""
     labels = generator.permutation(np.arange(number) % len(NAMES))
-    radius = generator.uniform(0.13, 0.22, (number, 1, 1)) * size
+    if radius is None:
+        radius = generator.uniform(0.13, 0.22, (number, 1, 1)) * size
     down, across = generator.uniform(radius, size - radius, (2, number, 1, 1))
     dark, light = generator.uniform((0, 0.55), (0.45, 1), (number, 3, 2)).transpose(2, 0, 1)
     swapped = generator.random((number, 1)) < 0.5

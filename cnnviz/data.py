@@ -20,8 +20,9 @@ from torch.nn import functional
 from cnnviz import _folder, _published, _shapes
 from cnnviz._augment import crop, flip, mixup, pca_colour, shift
 from cnnviz._checks import _either, _short, _whole
+from cnnviz._shapes import shapes
 
-__all__ = ["Data", "crop", "enlarge", "flip", "load", "mixup", "names", "pca_colour", "shift"]
+__all__ = ["Data", "crop", "enlarge", "flip", "load", "mixup", "names", "pca_colour", "shapes", "shift"]
 
 DIGIT = 20  # pixels across a digit where there is room, as in MNIST: its pictures are 28 across
 _PARTS = ("train_x", "train_y", "test_x", "test_y")

@@ -63,8 +63,9 @@ def resnet_convolutions(stage: nn.Module) -> list[nn.Conv2d]:
 
 @_registry.register
 def fpn(
-    num_classes: int = 1000, in_channels: int = 3, small: bool = False, backbone: str = "resnet18", channels: int = 256
-) -> FPN:
+    num_classes: int = 1000, in_channels: int = 3, small: bool = False, backbone: str = "resnet18", channels: int = 256,
+    width_mult: float = 1.0,
+) -> FPN:  # fmt: skip
     """Return a feature pyramid network on a ResNet.
 
     Parameters
@@ -75,6 +76,8 @@ def fpn(
         A network of ``resnet.py``, such as "resnet18" or "resnet50".
     channels
         Of every level; 256 in the paper.
+    width_mult
+        Multiplies the channels of the backbone.
 
     Examples
     --------
@@ -83,4 +86,5 @@ def fpn(
     """
     check_whole("channels", channels)
     choose("backbone", backbone, resnet.NETWORKS)
-    return FPN(_registry.FACTORIES[backbone](in_channels=in_channels, small=small), num_classes, channels)
+    network = _registry.FACTORIES[backbone](in_channels=in_channels, small=small, width_mult=width_mult)
+    return FPN(network, num_classes, channels)
