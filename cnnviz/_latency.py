@@ -25,7 +25,7 @@ BLOCK = 0.005  # seconds: runs are timed in blocks, so that reading the clock do
 STEPS = 100  # of the clock, in a block: within 1 %
 LONGEST_BLOCK = 1.0  # seconds
 LEAST_BLOCKS = 7
-CACHE, MOST = 32 << 20, 256 << 20  # bytes of a cache nobody knows; of all the inputs that take turns
+CACHE, MOST = 32 << 20, 128 << 20  # bytes of a cache nobody knows; of all the inputs that take turns
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -137,7 +137,8 @@ def together(pairs: Sequence[tuple[nn.Module | str, Any]], setting: Setting, sec
 
     def work() -> list[Latency]:
         with torch.inference_mode():
-            calls = [prepared(module, input_size, setting) for module, input_size in pairs]
+            pool: dict[tuple[int, ...], list[Tensor]] = {}
+            calls = [_prepared(module, input_size, setting, pool) for module, input_size in pairs]
             found = in_turns(calls, setting.device, seconds)
         titles = [module if isinstance(module, str) else type(module).__name__ for module, _ in pairs]
         return [Latency(title, *one, setting) for title, one in zip(titles, found, strict=True)]
@@ -145,7 +146,9 @@ def together(pairs: Sequence[tuple[nn.Module | str, Any]], setting: Setting, sec
     return within_memory(setting.batch, work)
 
 
-def prepared(module: nn.Module | str, input_size: Any, setting: Setting) -> Callable[[], Tensor]:
+def _prepared(
+    module: nn.Module | str, input_size: Any, setting: Setting, pool: dict[tuple[int, ...], list[Tensor]]
+) -> Callable[[], Tensor]:
     """A function that runs a copy of the module on the next of several inputs, and has done so once."""
     if isinstance(module, str):
         from cnnviz import models
@@ -153,10 +156,16 @@ def prepared(module: nn.Module | str, input_size: Any, setting: Setting) -> Call
         module = models.create(module)
     else:
         module = copy.deepcopy(module_of(module))
+        if any(weights.is_meta for weights in module.parameters()):  # only shapes: any values will do
+            module = module.to_empty(device=setting.device)
+            for weights in module.parameters():
+                nn.init.normal_(weights, std=0.01)
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format
     module = module.eval().to(setting.device, setting.dtype, memory_format=layout)
     shape = (setting.batch, *shape_of(input_size, input_size))
-    inputs = itertools.cycle(_inputs(shape, setting, layout))
+    if shape not in pool:
+        pool[shape] = _inputs(shape, setting, layout)
+    inputs = itertools.cycle(pool[shape])
 
     def call() -> Tensor:
         return module(next(inputs))

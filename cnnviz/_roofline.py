@@ -132,7 +132,7 @@ def roofline(
     """Measure this machine's roofline; nothing is looked up.
 
     A large matrix product, a large 1x1 and a large 3x3 convolution give the ceilings of the arithmetic: a library has
-    code of its own for each. A copy four times as large as the last cache gives the bandwidth: bytes read and bytes
+    code of its own for each. A copy, twice the last cache on either side, gives the bandwidth: bytes read and bytes
     written. Of several blocks the best counts.
 
     Raises
@@ -149,7 +149,7 @@ def roofline(
     setting = read_setting(1, device, dtype, channels_last)
     with torch.inference_mode():
         ceilings = {kind: _fastest(kind, setting, seconds) for kind in KINDS}
-        source = torch.zeros(4 * cache(setting.device) // setting.dtype.itemsize, device=setting.device)
+        source = torch.zeros(2 * cache(setting.device) // setting.dtype.itemsize, device=setting.device)
         target = torch.empty_like(source)
         ((times, _),) = in_turns([lambda: target.copy_(source)], setting.device, seconds)
     return Roofline(ceilings, 2 * source.numel() * source.element_size() / min(times), setting)

@@ -2,6 +2,7 @@
 
 `cost_table` counts parameters, multiply-adds and activations. `latency` takes the time of a module, and
 `roofline` measures how fast this machine computes and copies, and says which of the two holds a layer up.
+`race` sets a standard convolution against its separable form over a grid: multiply-adds, prediction, clock.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from cnnviz._counting import ForwardFailed, cost_table, module_of, native_size
 
 if TYPE_CHECKING:
     from cnnviz._latency import Latency, latency
+    from cnnviz._race import Race, race
     from cnnviz._roofline import Roofline, roofline
     from cnnviz.audit import audit
 
@@ -20,18 +22,22 @@ _HOMES = {  # what a bill does not need is loaded when it is asked for
     "audit": "cnnviz.audit",
     "Latency": "cnnviz._latency",
     "latency": "cnnviz._latency",
+    "Race": "cnnviz._race",
+    "race": "cnnviz._race",
     "Roofline": "cnnviz._roofline",
     "roofline": "cnnviz._roofline",
 }
 __all__ = [
     "ForwardFailed",
     "Latency",
+    "Race",
     "Roofline",
     "audit",
     "cost_table",
     "latency",
     "module_of",
     "native_size",
+    "race",
     "roofline",
 ]
 

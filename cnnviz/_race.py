@@ -1,0 +1,235 @@
+"""Standard against separable convolution, over a grid of channels and map sizes. Private: `measure` shows it."""
+
+from __future__ import annotations
+
+import csv
+import math
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from cnnviz._checks import _short, _whole
+from cnnviz._latency import Setting, in_words, read_setting, together
+from cnnviz._roofline import Roofline, roofline
+from cnnviz._tables import Line, as_html, as_text
+from cnnviz.cost import conv_cost
+
+COLUMNS = ("map", "fewer MACs", "predicted", "measured", "standard", "separable", "depthwise", "pointwise")
+NOTHING = math.nan
+
+
+class Lap(NamedTuple):
+    """One cell of the grid: how many times fewer MACs, how many times faster as predicted and as measured.
+
+    The last four times are seconds of a run: of the standard convolution, the separable form, and its two steps.
+    """
+
+    channels: int
+    size: int
+    macs: float
+    predicted: float = NOTHING
+    measured: float = NOTHING
+    lowest: float = NOTHING  # a quarter of the pairs of blocks was below
+    highest: float = NOTHING  # a quarter was above
+    standard: float = NOTHING
+    separable: float = NOTHING
+    depthwise: float = NOTHING
+    pointwise: float = NOTHING
+    note: str = ""
+
+    def cells(self) -> tuple[str, ...]:
+        """A line of a table, without the channels."""
+        fewer, predicted, measured = (f"{ratio:.1f}x" for ratio in self[2:5])
+        if self.note:
+            return f"{self.size}x{self.size}", fewer, self.note, *[""] * 5
+        times = (in_words(seconds) for seconds in self[7:11])
+        return f"{self.size}x{self.size}", fewer, predicted, measured, *times
+
+
+@dataclass(frozen=True, repr=False)
+class Race:
+    """What :func:`race` measured: ``laps``, and ``about``: device, versions, date, and what was raced."""
+
+    laps: tuple[Lap, ...]
+    about: dict[str, str] = field(default_factory=dict)
+
+    def lap(self, channels: int, size: int) -> Lap:
+        """The cell with these channels and this map size.
+
+        Raises
+        ------
+        ValueError
+            If it was not raced.
+        """
+        for lap in self.laps:
+            if (lap.channels, lap.size) == (channels, size):
+                return lap
+        there = ", ".join(f"({lap.channels}, {lap.size})" for lap in self.laps)
+        raise ValueError(f"({_short(channels)}, {_short(size)}) was not raced: there are {there}")
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write a line for each cell, with device, versions and date, which `from_csv` reads back."""
+        path = Path(path)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow((*Lap._fields, *self.about))
+            for lap in self.laps:
+                values = (f"{value:.6g}" if isinstance(value, float) else value for value in lap)
+                writer.writerow((*values, *self.about.values()))
+        return path
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> Race:
+        """Read a race that was recorded, here or on another machine.
+
+        Raises
+        ------
+        ValueError
+            If the file is not one that `to_csv` wrote.
+        """
+        laps, about = [], {}
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                try:
+                    values = [row.pop(name) for name in Lap._fields]
+                    laps.append(Lap(*map(int, values[:2]), *map(float, values[2:-1]), values[-1]))
+                except (KeyError, ValueError, TypeError) as error:
+                    raise ValueError(f"{str(path)!r} is not a recorded race: {error}") from None
+                about = row
+        return cls(tuple(laps), {"recorded": "recorded", **about})
+
+    def figure(self) -> Any:
+        """A plotly chart: for each cell the three ratios side by side, the measured one with its middle half."""
+        import plotly.graph_objects as go
+
+        chart = go.Figure()
+        laps = [lap for lap in self.laps if not lap.note]
+        places = [[f"{lap.channels} channels" for lap in laps], [f"{lap.size}²" for lap in laps]]
+        for name, colour in (("macs", "#9aa1ab"), ("predicted", "#b35900"), ("measured", "#1f66b0")):
+            bars = {"x": places, "y": [round(getattr(lap, name), 2) for lap in laps], "marker_color": colour}
+            if name == "measured":
+                above, below = ([abs(lap[n] - lap.measured) for lap in laps] for n in (6, 5))
+                bars["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+            chart.add_bar(name={"macs": "fewer MACs", "predicted": "predicted by roofline"}.get(name, name), **bars)
+        words = {"text": self._title(), "font": {"size": 14}}
+        legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
+        chart.update_layout(title=words, yaxis_title="times", legend=legend, height=420, template="plotly_white")
+        return chart
+
+    def __repr__(self) -> str:
+        return f"{self._title()}\n{as_text('channels', COLUMNS, self._lines(), total=False)}"
+
+    def _repr_html_(self) -> str:
+        return as_html(f"{self._title()}\nchannels", COLUMNS, self._lines())
+
+    def _title(self) -> str:
+        return ", ".join(self.about.values())
+
+    def _lines(self) -> list[Line]:
+        return [Line(0, str(lap.channels), lap.cells()) for lap in self.laps]
+
+
+def race(
+    channels: int | Sequence[int] = (16, 64, 256),
+    sizes: int | Sequence[int] = (7, 14, 28, 56),
+    kernel_size: int = 3,
+    groups: int | None = None,
+    batch: int = 1,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype = "float32",
+    channels_last: bool = False,
+    seconds: float = 0.3,
+    roof: Roofline | None = None,
+) -> Race:
+    """Set a standard convolution against its separable form: multiply-adds, prediction, clock.
+
+    The standard one has as many filters as channels. The separable one is a depthwise convolution (or one with
+    ``groups``) and a 1x1. In each cell of the grid all are timed in turns, so that whatever else the machine does falls
+    on all alike. A cell that does not fit into memory is marked, and the rest goes on.
+
+    Parameters
+    ----------
+    channels, sizes
+        The grid: numbers of channels, and rows and columns of the maps.
+    groups
+        By itself as many as there are channels.
+    seconds
+        For each cell, about.
+    roof
+        A measured :func:`roofline`; by itself it is measured first.
+
+    Raises
+    ------
+    ValueError
+        For an argument that is none, and where ``groups`` does not divide a number of channels.
+
+    Examples
+    --------
+    >>> result = race(8, 6, device="cpu", seconds=0.01)
+    >>> round(result.lap(8, 6).macs, 2), result.lap(8, 6).measured > 0
+    (4.24, True)
+    """
+    setting = read_setting(batch, device, dtype, channels_last)
+    grid = [(c, s) for c in _wholes("channels", channels) for s in _wholes("sizes", sizes)]
+    if _whole("kernel_size", kernel_size, 1, 99) % 2 == 0:
+        raise ValueError(f"kernel_size {kernel_size} is even, and the map would not keep its size: use 3, 5 or 7")
+    fewer = [_fewer_macs(*cell, kernel_size, groups) for cell in grid]
+    roof = roof or roofline(setting.device, dtype, channels_last)
+    laps = [
+        _lap(*cell, macs, _convolutions(cell[0], kernel_size, groups), setting, roof, seconds)
+        for cell, macs in zip(grid, fewer, strict=True)
+    ]
+    about = {
+        "raced": f"{kernel_size}x{kernel_size} standard against {f'{groups} groups' if groups else 'depthwise'} + 1x1",
+        "setting": str(setting),
+        "roofline": f"{roof.peak / 1e9:,.0f} GFLOPs a second at most and {roof.bandwidth / 1e9:,.1f} GB a second",
+        "versions": f"PyTorch {torch.__version__} on {platform.system()} {platform.machine()}",
+        "date": date.today().isoformat(),
+    }
+    return Race(tuple(laps), about)
+
+
+def _wholes(name: str, given: Any) -> list[int]:
+    values = list(given) if isinstance(given, (list, tuple, range)) else [given]
+    if not values:
+        raise ValueError(f"{name} is empty: give a number or several")
+    return [_whole(name, value, 1, 2**16) for value in values]
+
+
+def _fewer_macs(channels: int, size: int, kernel_size: int, groups: int | None) -> float:
+    grouped = conv_cost(channels, channels, kernel_size, size, groups or channels)
+    separable = grouped + conv_cost(channels, channels, 1, size)
+    return conv_cost(channels, channels, kernel_size, size).macs / separable.macs
+
+
+def _convolutions(channels: int, kernel_size: int, groups: int | None) -> tuple[nn.Module, ...]:
+    """Standard, separable, and the two steps of that; without memory."""
+
+    def conv(kernel_size: int, groups: int = 1) -> nn.Conv2d:
+        return nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=False)
+
+    with torch.device("meta"):
+        grouped, mixing = conv(kernel_size, groups or channels), conv(1)
+        return conv(kernel_size), nn.Sequential(grouped, mixing), grouped, mixing
+
+
+def _lap(
+    channels: int, size: int, macs: float, networks: tuple[nn.Module, ...], setting: Setting, roof: Roofline,
+    seconds: float,
+) -> Lap:  # fmt: skip
+    shape = (channels, size, size)
+    least = [roof.predict(network, shape, setting.batch).seconds for network in networks[:2]]
+    try:
+        taken = together([(network, shape) for network in networks], setting, seconds)
+    except torch.OutOfMemoryError:
+        return Lap(channels, size, macs, note="out of memory")
+    pairs = [one / other for one, other in zip(taken[0].seconds, taken[1].seconds, strict=True)]
+    low, middle, high = statistics.quantiles(pairs, n=4)
+    return Lap(channels, size, macs, least[0] / least[1], middle, low, high, *(one.median for one in taken))
