@@ -3,6 +3,7 @@
 `cost_table` counts parameters, multiply-adds and activations. `latency` takes the time of a module, and
 `roofline` measures how fast this machine computes and copies, and says which of the two holds a layer up.
 `race` sets a standard convolution against its separable form over a grid: multiply-adds, prediction, clock.
+`surfaces` computes what the separable form costs of the standard one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from cnnviz._latency import Latency, latency
     from cnnviz._race import Race, race
     from cnnviz._roofline import Roofline, roofline
+    from cnnviz._surfaces import surfaces
     from cnnviz.audit import audit
 
 _HOMES = {  # what a bill does not need is loaded when it is asked for
@@ -26,6 +28,7 @@ _HOMES = {  # what a bill does not need is loaded when it is asked for
     "race": "cnnviz._race",
     "Roofline": "cnnviz._roofline",
     "roofline": "cnnviz._roofline",
+    "surfaces": "cnnviz._surfaces",
 }
 __all__ = [
     "ForwardFailed",
@@ -39,6 +42,7 @@ __all__ = [
     "native_size",
     "race",
     "roofline",
+    "surfaces",
 ]
 
 

@@ -1,0 +1,139 @@
+"""Everything that needs an NVIDIA GPU, in one run: ``python -m tests.gpu [--out FOLDER] [--quick]``.
+
+Prints a table and writes two files: ``gpu.csv``, every figure with device, versions and date, and ``race-gpu.csv``, the
+table that notebook 13 shows to readers without a GPU, marked as recorded. Without a GPU it says so and ends well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from cnnviz.measure import race, roofline
+from tests.benchmarks import races, training
+from tests.benchmarks.rows import Row, show
+
+RECORDED = Path(__file__).parents[1] / "notebooks" / "recorded"
+DEVICE, BATCH = "cuda", 64
+CHANNELS, SIZES = (64, 128, 256, 512), (14, 28, 56, 112)
+NUMBERS = (("float32", False), ("bfloat16", True))  # and the layout that goes with them
+SHARE = 80  # per cent of a bare copy or product in the same call
+
+
+def bare(call: Callable[[], object], runs: int = 10) -> float:
+    """Seconds of one run, the best of three blocks, by CUDA events."""
+    call()
+    taken = []
+    for _ in range(3):
+        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(runs):
+            call()
+        stop.record()
+        stop.synchronize()
+        taken.append(start.elapsed_time(stop) / 1000 / runs)
+    return min(taken)
+
+
+def roof(dtype: str, channels_last: bool) -> list[Row]:
+    """Peak and bandwidth beside what a bare product and a bare copy reach."""
+    found = roofline(DEVICE, dtype, channels_last)
+    kind = getattr(torch, dtype)
+    source = torch.zeros(2**28, dtype=torch.uint8, device=DEVICE)
+    target = torch.empty_like(source)
+    copied = 2 * source.numel() / bare(lambda: target.copy_(source))
+    first, second = (torch.rand(8192, 8192, device=DEVICE).to(kind) for _ in range(2))
+    product = 2 * 8192**3 / bare(lambda: first @ second)
+    return [
+        Row(f"{dtype}: peak", found.peak / 1e12, "TF/s", note=repr(found)),
+        Row("  of a bare matrix product", 100 * found.peak / product, "%", SHARE, more=True),
+        Row(f"{dtype}: bandwidth", found.bandwidth / 1e9, "GB/s"),
+        Row("  of a bare copy", 100 * found.bandwidth / copied, "%", SHARE, more=True),
+    ]
+
+
+def learning(quick: bool) -> list[Row]:
+    """The pace of `fit`: against the textbook loop, and a larger network in two precisions."""
+    pairs = [(training.paced("ours", DEVICE), training.paced("textbook", DEVICE)) for _ in range(1 if quick else 3)]
+    paces = {precision: paced(precision, 1 if quick else 5) for precision in ("float32", "bfloat16")}
+    times = statistics.median(one / other for one, other in pairs)
+    return [
+        Row("fit on LeNet-5: times the pace of the textbook loop", times, "x", training.GPU_BAR, more=True),
+        *(Row(f"fit on ResNet-20, batch 256, {precision}", pace, "/s") for precision, pace in paces.items()),
+    ]
+
+
+def paced(precision: str, epochs: int) -> float:
+    """Pictures a second of a residual network with `fit`, after an epoch that does not count."""
+    from cnnviz import fit, load, models
+
+    digits, options = load("digits"), {"lr": 0.05, "batch_size": 256, "device": DEVICE, "precision": precision}
+    for number in (1, epochs):
+        network = models.create("resnet_cifar", depth=20, in_channels=1)
+        start = time.perf_counter()
+        fit(network, digits, epochs=number, **options).result()
+    return epochs * len(digits.train_x) / (time.perf_counter() - start)
+
+
+def about() -> dict[str, str]:
+    """Device, versions and date."""
+    driver = subprocess.run(
+        ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    versions = f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    return {
+        "device": torch.cuda.get_device_name(),
+        "versions": f"{versions}, driver {driver.stdout.split()[0] if driver.stdout else 'unknown'}",
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "date": date.today().isoformat(),
+    }
+
+
+def write(rows: list[Row], path: Path) -> None:
+    """One line a figure."""
+    facts = about()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["figure", "value", "unit", "bar", "kept", "note", *facts])
+        for row in rows:
+            bar = "" if row.bar is None else row.bar
+            table.writerow([row.name.strip(), f"{row.value:.4g}", row.unit, bar, row.passed, row.note, *facts.values()])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.gpu", description=__doc__)
+    parser.add_argument("--out", type=Path, default=RECORDED, help="folder for the two CSV files")
+    parser.add_argument("--quick", action="store_true", help="few samples: does it run at all?")
+    options = parser.parse_args(arguments)
+    if not torch.cuda.is_available():
+        print("No CUDA GPU here: skipped, nothing was measured and nothing was written.")
+        return 0
+    print(", ".join(about().values()), flush=True)
+    rows: list[Row] = []
+    for dtype, channels_last in NUMBERS:
+        rows += show(f"Roofline, {dtype}", roof(dtype, channels_last))
+        title = f"Predicted and measured, {dtype}, batch {BATCH}"
+        rows += show(title, races.measure(options.quick, DEVICE, BATCH, dtype, channels_last))
+    rows += show("Training", learning(options.quick))
+    result = race(CHANNELS, SIZES[:2] if options.quick else SIZES, batch=BATCH, device=DEVICE)
+    print(f"\n{result}", flush=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write(rows, options.out / "gpu.csv")
+    result.to_csv(options.out / "race-gpu.csv")
+    missed = [row.name.strip() for row in rows if not row.passed]
+    print(f"\n{len(rows)} figures in {options.out}; bars missed: {', '.join(missed) or 'none'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
