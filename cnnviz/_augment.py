@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +57,66 @@ def flip() -> Augmentation:
     return _named(flip, "flip()")
 
 
+def rotation(degrees: float) -> Augmentation:
+    """Turn each picture about its middle by an angle up to `degrees`, either way; what comes in is zero."""
+    return _warped_by("rotation", "degrees", degrees, 180, lambda turn: _turned(torch.deg2rad(turn)))
+
+
+def shear(degrees: float) -> Augmentation:
+    """Lean each picture to a side, its upright lines by an angle up to `degrees`; what comes in is zero."""
+    return _warped_by("shear", "degrees", degrees, 89, lambda lean: _matrices(1, torch.deg2rad(lean).tan(), 0, 1))
+
+
+def zoom(share: float) -> Augmentation:
+    """Enlarge or shrink each picture about its middle, by a factor from ``1 - share`` to ``1 + share``.
+
+    >>> import torch
+    >>> from cnnviz import data
+    >>> data.zoom(0.5)(torch.ones(2, 1, 4, 4), torch.Generator()).shape
+    torch.Size([2, 1, 4, 4])
+    """
+    return _warped_by("zoom", "share", share, 0.99, lambda by: _matrices(1 / (1 + by), 0, 0, 1 / (1 + by)))
+
+
+def noise(std: float) -> Augmentation:
+    """Add to each value a random number of this spread."""
+    std = _number("std", std, least=0)
+
+    def noise(x: Tensor, generator: torch.Generator) -> Tensor:
+        return x + std * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+
+    return _named(noise, f"noise({std:g})")
+
+
+def channel_shift(most: float) -> Augmentation:
+    """Add to each channel of each picture one number, up to `most` either way."""
+    most = _number("most", most, least=0)
+
+    def channel_shift(x: Tensor, generator: torch.Generator) -> Tensor:
+        return x + _between(-most, most, x.shape[:2], x, generator)[:, :, None, None]
+
+    return _named(channel_shift, f"channel_shift({most:g})")
+
+
+def colour(share: float) -> Augmentation:
+    """Multiply brightness, contrast and saturation of each picture by factors from ``1 - share`` to ``1 + share``.
+
+    Contrast is the distance from the picture's mean, saturation that from the mean of its channels at each place: a
+    picture of one channel has none.
+    """
+    share = _number("share", share, least=0)
+
+    def colour(x: Tensor, generator: torch.Generator) -> Tensor:
+        bright, contrast, saturation = _between(1 - share, 1 + share, (3, len(x), 1, 1, 1), x, generator)
+        x = x * bright
+        for factor, over in ((contrast, (1, 2, 3)), (saturation, 1)):
+            mean = x.mean(over, keepdim=True)
+            x = mean + factor * (x - mean)
+        return x
+
+    return _named(colour, f"colour({share:g})")
+
+
 def pca_colour(std: float = 0.1) -> Augmentation:
     """Add to each picture a random multiple of the main directions of colour (Krizhevsky et al. 2012, section 4.1).
 
@@ -67,7 +127,7 @@ def pca_colour(std: float = 0.1) -> Augmentation:
 
     def pca_colour(x: Tensor, generator: torch.Generator) -> Tensor:
         colours = x.float().transpose(0, 1).flatten(1)  # C, N * H * W
-        variance, directions = torch.linalg.eigh(torch.cov(colours).reshape(len(colours), -1))
+        variance, directions = torch.linalg.eigh(torch.cov(colours, correction=0).reshape(len(colours), -1))
         steps = std * torch.randn(len(x), len(colours), generator=generator, device=x.device)
         added = (steps * variance.clamp(min=0).sqrt()) @ directions.T  # N, C
         return x + added[:, :, None, None].to(x.dtype)
@@ -114,6 +174,39 @@ def moved(x: Tensor, down: Tensor, across: Tensor, most: int) -> Tensor:
     cols = torch.arange(width, device=x.device) + most - across[:, None]  # N, W
     which = torch.arange(number, device=x.device)[:, None, None]
     return padded[which, :, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)  # N, H, W, C -> N, C, H, W
+
+
+def _warped_by(
+    word: str, argument: str, given: float, below: float, matrices: Callable[[Tensor], Tensor]
+) -> Augmentation:
+    """Each picture drawn through its own 2x2 matrix, that takes places of the result to places of the original."""
+    most = _number(argument, given, least=0)
+    if most > below:
+        raise ValueError(f"{argument} {given} is too much: use at most {below}")
+
+    def warp(x: Tensor, generator: torch.Generator) -> Tensor:
+        height, width = x.shape[2:]
+        theta = matrices(_between(-most, most, (len(x),), x, generator))  # N, 2, 2: across, down
+        sides = torch.tensor([width, height], dtype=x.dtype, device=x.device)
+        theta = theta * sides / sides[:, None]  # torch measures each axis from -1 to 1
+        grid = functional.affine_grid(functional.pad(theta, (0, 1)), list(x.shape), align_corners=False)
+        return functional.grid_sample(x, grid, align_corners=False)
+
+    return _named(warp, f"{word}({most:g})")
+
+
+def _turned(angle: Tensor) -> Tensor:
+    return _matrices(angle.cos(), -angle.sin(), angle.sin(), angle.cos())
+
+
+def _matrices(*entries: Tensor | float) -> Tensor:
+    """2x2 matrices (N, 2, 2) of four entries, each (N,) or one number for all."""
+    like = next(entry for entry in entries if isinstance(entry, Tensor))
+    return torch.stack([entry + torch.zeros_like(like) for entry in entries], dim=1).unflatten(1, (2, 2))
+
+
+def _between(low: float, high: float, shape: Sequence[int], x: Tensor, generator: torch.Generator) -> Tensor:
+    return low + (high - low) * torch.rand(tuple(shape), generator=generator, device=x.device, dtype=x.dtype)
 
 
 def _moved_by(word: str, argument: str, pixels: int) -> Augmentation:

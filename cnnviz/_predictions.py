@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cnnviz._augment import moved
 from cnnviz._checks import _flag, _whole
 from cnnviz._trainer import EVALUATED_AT_ONCE, outputs
+from cnnviz.data import pictures
 
 if TYPE_CHECKING:
     from cnnviz.training import Run
 
 
-def predict(runs: Run | Sequence[Run], x: Tensor | None = None, crops: int = 0, flip: bool = False) -> Tensor:
+def predict(
+    runs: Run | Sequence[Run], x: Tensor | np.ndarray | None = None, crops: int = 0, flip: bool = False
+) -> Tensor:
     """Return the probability of each class, ``(N, classes)``; the mean over several runs is an ensemble's.
 
     Parameters
@@ -24,7 +28,7 @@ def predict(runs: Run | Sequence[Run], x: Tensor | None = None, crops: int = 0, 
     runs
         One finished run or several.
     x
-        Pictures; by itself the test set of the first run.
+        Pictures ``(N, C, H, W)``, a tensor or an array; by itself the test set of the first run.
     crops
         If not 0, the mean over five crops of the picture padded by so many pixels: the middle and the four corners.
     flip
@@ -48,7 +52,7 @@ def predict(runs: Run | Sequence[Run], x: Tensor | None = None, crops: int = 0, 
     for run in runs:
         if run.state in ("running", "paused"):
             raise RuntimeError("a run is still going: wait for it, or stop it")
-    x = runs[0].data.test_x if x is None else x
+    x = runs[0].data.test_x if x is None else pictures("x", x)
     return torch.stack([_probabilities(run, x, crops, flip) for run in runs]).mean(0)
 
 

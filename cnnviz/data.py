@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +19,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from cnnviz import _folder, _published, _shapes
-from cnnviz._augment import crop, flip, mixup, pca_colour, shift
+from cnnviz._augment import (
+    Augmentation, channel_shift, colour, crop, flip, mixup, noise, pca_colour, rotation, shear, shift, zoom,
+)  # fmt: skip
 from cnnviz._checks import _either, _short, _whole
 from cnnviz._shapes import shapes
 
-__all__ = ["Data", "crop", "enlarge", "flip", "load", "mixup", "names", "pca_colour", "shapes", "shift"]
+__all__ = [
+    "Data", "channel_shift", "colour", "crop", "enlarge", "flip", "load", "mixup", "names", "noise", "pca_colour", "rotation", "shapes", "shear", "shift", "zoom"
+]  # fmt: skip
 
 DIGIT = 20  # pixels across a digit where there is room, as in MNIST: its pictures are 28 across
 _PARTS = ("train_x", "train_y", "test_x", "test_y")
@@ -71,7 +76,7 @@ class Data:
             raise ValueError(f'classes {_short(self.classes)}: use a tuple of names, such as ("cat", "dog")')
         object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         for part in ("train", "test"):
-            x = _pictures(f"{part}_x", getattr(self, f"{part}_x"))
+            x = pictures(f"{part}_x", getattr(self, f"{part}_x"))
             object.__setattr__(self, f"{part}_x", x)
             y = _labels(f"{part}_y", getattr(self, f"{part}_y"), len(x), len(self.classes))
             object.__setattr__(self, f"{part}_y", y.to(x.device))
@@ -90,12 +95,46 @@ class Data:
         digits: 50 pictures to learn from and 355 to test with, 1 x 32 x 32, 10 classes
         """
         _whole("per_class", per_class, 1, 10**9)
+        _whole("seed", seed, 0, 2**63 - 1)
         generator, kept = torch.Generator().manual_seed(seed), []
         for label in range(len(self.classes)):
             places = (self.train_y == label).nonzero()[:, 0]
             kept.append(places[torch.randperm(len(places), generator=generator)[:per_class].to(places.device)])
         chosen = torch.cat(kept)
         return replace(self, train_x=self.train_x[chosen], train_y=self.train_y[chosen])
+
+    def only(self, classes: Sequence[str]) -> Data:
+        """Keep the pictures of some classes, whose labels then follow the order given.
+
+        >>> load("digits").only("97").classes
+        ('9', '7')
+        """
+        wanted = tuple(map(str, classes))
+        unknown = [name for name in wanted if name not in self.classes]
+        if unknown or len(set(wanted)) < max(2, len(wanted)):
+            raise ValueError(f"classes {_short(wanted)}: use two or more, each once, of {_either(self.classes)}")
+        parts = {}
+        for part in ("train", "test"):
+            x, y = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
+            label = torch.full((len(self.classes),), -1, device=y.device)
+            label[[self.classes.index(name) for name in wanted]] = torch.arange(len(wanted), device=y.device)
+            kept = label[y] >= 0
+            parts |= {f"{part}_x": x[kept], f"{part}_y": label[y[kept]]}
+        return replace(self, classes=wanted, **parts)
+
+    def changed(self, *changes: Augmentation, seed: int = 0) -> Data:
+        """Change every picture once, test pictures too: a harder task, where `fit`'s `augment` makes more examples.
+
+        >>> load("digits").changed(shift(6), noise(0.2)).name
+        'digits, shift(6), noise(0.2)'
+        """
+        generator, changed = torch.Generator(self.train_x.device).manual_seed(seed), [self.train_x, self.test_x]
+        for change in changes:
+            changed = [change(x, generator) for x in changed]
+            if not all(isinstance(x, Tensor) for x in changed):
+                raise ValueError(f"{change.__name__} changes labels too: give it to fit, as augment")
+        name = ", ".join([self.name, *(getattr(change, "__name__", "changed") for change in changes)])
+        return replace(self, train_x=changed[0], test_x=changed[1], name=name)
 
     def __repr__(self) -> str:
         text = f"{self.name}: {len(self.train_x):,} pictures to learn from and {len(self.test_x):,} to test with, "
@@ -204,7 +243,7 @@ def _split(x: Tensor, y: Tensor, classes: tuple[str, ...], name: str, seed: int,
     return Data(x[~test], y[~test], x[test], y[test], classes, name, skipped)
 
 
-def _pictures(name: str, given: Any) -> Tensor:
+def pictures(name: str, given: Any) -> Tensor:
     try:
         x = torch.as_tensor(np.ascontiguousarray(given) if isinstance(given, np.ndarray) else given).float()
     except (TypeError, ValueError, RuntimeError):

@@ -305,3 +305,13 @@ def test_one_sentence_says_that_torchvision_is_missing(monkeypatch):
 def test_the_pad_needs_no_scikit_learn():
     code = "import sys; from cnnviz.data import enlarge; print('sklearn' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True, timeout=120).strip() == "False"
+
+
+def test_pca_colour_leaves_a_single_grey_value_as_it_is():
+    x = torch.full((1, 1, 1, 1), 0.5)
+    assert data.pca_colour(0.1)(x, generator()).item() == 0.5
+
+
+def test_few_refuses_a_seed_that_is_no_number():
+    with pytest.raises(ValueError, match='seed "x" is not a whole number'):
+        data.load("digits", size=8).few(1, seed="x")

@@ -9,7 +9,7 @@ from torch.nn import functional
 from cnnviz._optimisers import OPTIMISERS, SCHEDULES
 from cnnviz.data import crop, flip
 from cnnviz.models._network import Outputs
-from cnnviz.training import fit
+from cnnviz.training import fit, predict
 from tests.small_runs import DIGITS, LEARNING, net, weights
 
 
@@ -217,3 +217,14 @@ def test_what_a_cell_draws_while_a_run_goes_is_what_it_would_have_drawn():
     assert [torch.rand(1).item() for _ in range(200)] == expected
     beside.result()
     assert same(series(beside), series(alone))
+
+
+def test_several_runs_together_say_the_mean_of_what_each_says_of_pictures_in_an_array():
+    runs = [fit(net(seed), DIGITS, epochs=1, augment=[]) for seed in range(2)]
+    assert [run.result() and run.label for run in runs] == ["epochs=1"] * 2
+    x = DIGITS.test_x[:7]
+    with torch.no_grad():
+        each = torch.stack([run.model(x).softmax(1) for run in runs])
+    assert torch.allclose(predict(runs, x.numpy()), each.mean(0), atol=1e-6)
+    with pytest.raises(ValueError, match="x has the shape"):
+        predict(runs, x[0])
