@@ -22,15 +22,15 @@ def keep_freed_memory() -> None:
         mallopt(-8, 2)  # M_ARENA_MAX: or each new thread fills a new arena, of up to 8 a core
 
 
-def within_memory(batch_size: int, work: Callable[[], Any]) -> Any:
+def within_memory(batch_size: int, work: Callable[[], Any], word: str = "batch_size") -> Any:
     """Do it; where memory runs out, say what would work, and hold on to nothing that filled it."""
     try:
         return work()
     except RuntimeError as error:  # torch.OutOfMemoryError of a GPU is one; the CPU's allocator raises a plain one
         if not is_about_memory(error):
             raise
-        half = f"try batch_size={batch_size // 2}" if batch_size > 1 else "use smaller pictures or a smaller network"
-        text = f"out of memory with batch_size={batch_size}: {half} ({str(error).splitlines()[0]})"
+        half = f"try {word}={batch_size // 2}" if batch_size > 1 else "use smaller pictures or a smaller network"
+        text = f"out of memory with {word}={batch_size}: {half} ({str(error).splitlines()[0]})"
     gc.collect()  # only here: the exception held the frames, and they the tensors
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz import _questions_drawing, _questions_learning, _questions_modern, _questions_networks
+from cnnviz import (
+    _questions_beyond,
+    _questions_drawing,
+    _questions_groups,
+    _questions_learning,
+    _questions_modern,
+    _questions_networks,
+)
 from cnnviz._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
 
 __all__ = ["Verdict", "check", "names"]
@@ -223,7 +230,14 @@ _WINDOWS = {  # notebooks 00 to 04
         otherwise="Red minus the mean of green and blue: 1·red + ?·green + ?·blue.",
     ),
 }
-_OTHERS = (_questions_drawing, _questions_networks, _questions_learning, _questions_modern)
+_OTHERS = (
+    _questions_drawing,
+    _questions_networks,
+    _questions_learning,
+    _questions_modern,
+    _questions_groups,
+    _questions_beyond,
+)
 _ALL = [*_WINDOWS.items(), *(pair for module in _OTHERS for pair in module.QUESTIONS.items())]
 QUESTIONS = dict(sorted(_ALL, key=lambda pair: pair[0][:2]))  # by notebook; within one as they were written
 

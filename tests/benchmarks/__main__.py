@@ -16,9 +16,13 @@ PARTS = {  # the module in this folder whose `measure(quick)` gives the rows, an
     "exports": "Exports",
     "tables": "Bills of networks",
     "training": "Training",
+    "effects": "What the notebooks promise, over several seeds",
+    "races": "Separable against standard: predicted and measured",
+    "inside": "Looking inside: do the marked pixels matter?",
     "notebook_runs": "Notebooks, each in a fresh kernel",
     "in_lab": "SlidingKernel in JupyterLab, and the same picture drawn by Python",
     "live": "The live view of training in JupyterLab",
+    "effects": "What the notebooks say of several seeds",
     "draw": "The draw pad in JupyterLab",
 }
 
