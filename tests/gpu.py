@@ -10,7 +10,6 @@ import argparse
 import csv
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -87,13 +86,10 @@ def paced(precision: str, epochs: int) -> float:
 
 def about() -> dict[str, str]:
     """Device, versions and date."""
-    driver = subprocess.run(
-        ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True
-    )
     versions = f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
     return {
         "device": torch.cuda.get_device_name(),
-        "versions": f"{versions}, driver {driver.stdout.split()[0] if driver.stdout else 'unknown'}",
+        "versions": versions,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "date": date.today().isoformat(),
     }
