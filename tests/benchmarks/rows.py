@@ -23,6 +23,12 @@ class Row:
     more: bool = False
     note: str = ""
 
+    @classmethod
+    def of_seeds(cls, name: str, values: Sequence[float], unit: str = "", bar: float | None = None) -> Row:
+        """Return the median of the values that several seeds gave, with all of them as a note; a bar holds for each."""
+        value = statistics.median(values) if bar is None else min(values)
+        return cls(name, value, unit, bar, more=True, note="seeds: " + ", ".join(map(number, values)))
+
     @property
     def passed(self) -> bool:
         """Whether the bar is kept; true without a bar."""
@@ -70,3 +76,8 @@ def show(title: str, rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         print(row, flush=True)
     return rows
+
+
+def seeds_of(quick: bool) -> range:
+    """Return the seeds that an effect of training is measured with."""
+    return range(1 if quick else 3)
