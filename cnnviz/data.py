@@ -20,13 +20,25 @@ from torch.nn import functional
 
 from cnnviz import _folder, _published, _shapes
 from cnnviz._augment import (
-    Augmentation, channel_shift, colour, crop, flip, mixup, noise, pca_colour, rotation, shear, shift, zoom,
+    Augmentation,
+    channel_shift,
+    colour,
+    crop,
+    flip,
+    mixup,
+    noise,
+    pca_colour,
+    rotation,
+    shear,
+    shift,
+    zoom,
 )  # fmt: skip
 from cnnviz._checks import _either, _short, _whole
 from cnnviz._shapes import shapes
 
 __all__ = [
-    "Data", "channel_shift", "colour", "crop", "enlarge", "flip", "load", "mixup", "names", "noise", "pca_colour", "rotation", "shapes", "shear", "shift", "zoom"
+    "Data", "channel_shift", "colour", "crop", "enlarge", "flip", "load", "mixup", "names",
+    "noise", "pca_colour", "rotation", "shapes", "shear", "shift", "zoom",
 ]  # fmt: skip
 
 DIGIT = 20  # pixels across a digit where there is room, as in MNIST: its pictures are 28 across

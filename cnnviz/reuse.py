@@ -1,0 +1,103 @@
+"""A trained network put to another task: a new head, frozen layers, and a look at what it gets wrong.
+
+>>> from cnnviz import fit, load, models, reuse
+>>> trained = models.create("lenet5")
+>>> network = reuse.freeze(reuse.new_head(trained, num_classes=5))
+>>> history = fit(network, load("digits").only("56789").few(5), epochs=2, lr=0.05).result()
+>>> torch.equal(network.features[0].weight, trained.features[0].weight)
+True
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from cnnviz._checks import _one_of, _short, _whole
+
+__all__ = ["freeze", "head", "new_head"]
+
+AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of GoogLeNet and Inception v3 that only training uses
+
+
+def head(model: nn.Module) -> str:
+    """Return the name of the layer that gives the scores: the last one that has weights.
+
+    >>> from cnnviz import models
+    >>> head(models.create("resnet18")), head(models.create("vgg11")), head(models.create("squeezenet1_1"))
+    ('fc', 'classifier.6', 'classifier.1')
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")
+    layers = [(name, layer) for name, layer in model.named_modules() if name and _holds_numbers(layer)]
+    name, last = layers[-1] if layers else ("", None)
+    if not isinstance(last, (nn.Linear, nn.Conv2d)):
+        ends = f"ends in {name}, a {type(last).__name__}" if name else "has no layers"
+        raise ValueError(f"{type(model).__name__} {ends}: a head is a dense layer or a convolution inside the network")
+    return name
+
+
+def new_head(model: nn.Module, num_classes: int, seed: int = 0) -> nn.Module:
+    """Return a copy of the network for other classes: the same layers with their weights, under a fresh head.
+
+    Parameters
+    ----------
+    model
+        Any network with a `head`; it stays as it is.
+    num_classes
+        How many classes the new head tells apart.
+    seed
+        Of the new head's weights, which start as torch starts them.
+
+    >>> from cnnviz import models
+    >>> new_head(models.create("resnet18"), num_classes=3).fc
+    Linear(in_features=512, out_features=3, bias=True)
+    """
+    _whole("num_classes", num_classes, 2, 10**6)
+    name, network = head(model), copy.deepcopy(model)
+    scores = _outputs(network.get_submodule(name))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_whole("seed", seed, 0, 2**63 - 1))
+        for other, layer in list(network.named_modules()):
+            if other == name or (other.startswith(AUXILIARY) and _outputs(layer) == scores):
+                network.set_submodule(other, _fresh(layer, num_classes))
+    return network
+
+
+def freeze(model: nn.Module, *parts: str) -> nn.Module:
+    """Keep weights as they are in later trainings: of the named parts, or of all but the head. Returns the network.
+
+    `fit` leaves them alone, with the statistics of their batch norms; ``model.requires_grad_(True)`` takes it back.
+
+    >>> from cnnviz import models
+    >>> network = freeze(models.create("lenet5"))
+    >>> [name for name, weights in network.named_parameters() if weights.requires_grad]
+    ['classifier.3.weight', 'classifier.3.bias']
+    """
+    last = head(model)
+    known = [name for name, _ in model.named_modules() if name]
+    for part in [_one_of("part", part, known) for part in parts] or [""]:
+        model.get_submodule(part).requires_grad_(False)
+    if not parts:
+        model.get_submodule(last).requires_grad_(True)
+    return model
+
+
+def _holds_numbers(layer: nn.Module) -> bool:
+    return any(True for tensors in (layer.parameters, layer.buffers) for _ in tensors(recurse=False))
+
+
+def _outputs(layer: nn.Module) -> int | None:
+    return getattr(layer, "out_features", None) or getattr(layer, "out_channels", None)
+
+
+def _fresh(layer: nn.Module, outputs: int) -> nn.Module:
+    """A layer of the same kind and place, with random weights."""
+    place = {"device": layer.weight.device, "dtype": layer.weight.dtype}
+    if isinstance(layer, nn.Linear):
+        return nn.Linear(layer.in_features, outputs, layer.bias is not None, **place)
+    return nn.Conv2d(
+        layer.in_channels, outputs, layer.kernel_size, layer.stride, layer.padding, bias=layer.bias is not None, **place
+    )
