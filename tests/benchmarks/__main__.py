@@ -22,7 +22,6 @@ PARTS = {  # the module in this folder whose `measure(quick)` gives the rows, an
     "notebook_runs": "Notebooks, each in a fresh kernel",
     "in_lab": "SlidingKernel in JupyterLab, and the same picture drawn by Python",
     "live": "The live view of training in JupyterLab",
-    "effects": "What the notebooks say of several seeds",
     "draw": "The draw pad in JupyterLab",
 }
 
