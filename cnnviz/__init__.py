@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cnnviz import diagrams, images, inside, kernels, measure, models, trace
+    from cnnviz import diagrams, images, inside, kernels, measure, models, reuse, trace
     from cnnviz.comparison import compare
     from cnnviz.cost import conv_cost, linear_cost, separable_cost
     from cnnviz.data import load
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnnviz.widgets.draw_pad import DrawPad
     from cnnviz.widgets.live_plot import LivePlot, compare_runs
     from cnnviz.widgets.network_builder import NetworkBuilder
+    from cnnviz.widgets.occluder import Occluder
     from cnnviz.widgets.receptive_field import ReceptiveField
     from cnnviz.widgets.sliding_kernel import SlidingKernel
 
@@ -35,6 +36,7 @@ __all__ = [
     "History",
     "LivePlot",
     "NetworkBuilder",
+    "Occluder",
     "ReceptiveField",
     "SlidingKernel",
     "Window",
@@ -53,6 +55,7 @@ __all__ = [
     "measure",
     "models",
     "receptive_field",
+    "reuse",
     "separable_cost",
     "trace",
 ]
@@ -63,6 +66,7 @@ _HOMES = {
     "History": ("cnnviz.history", "History"),
     "LivePlot": ("cnnviz.widgets.live_plot", "LivePlot"),
     "NetworkBuilder": ("cnnviz.widgets.network_builder", "NetworkBuilder"),
+    "Occluder": ("cnnviz.widgets.occluder", "Occluder"),
     "ReceptiveField": ("cnnviz.widgets.receptive_field", "ReceptiveField"),
     "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
     "Window": ("cnnviz.geometry", "Window"),
@@ -81,6 +85,7 @@ _HOMES = {
     "measure": ("cnnviz.measure", ""),
     "models": ("cnnviz.models", ""),
     "receptive_field": ("cnnviz.geometry", "receptive_field"),
+    "reuse": ("cnnviz.reuse", ""),
     "separable_cost": ("cnnviz.cost", "separable_cost"),
     "trace": ("cnnviz.trace", ""),
 }
