@@ -15,7 +15,7 @@ from cnnviz._counting import ForwardFailed, cost_table, module_of, native_size
 
 if TYPE_CHECKING:
     from cnnviz._latency import Latency, latency
-    from cnnviz._race import Race, race
+    from cnnviz._race import Lap, Race, race
     from cnnviz._roofline import Roofline, roofline
     from cnnviz._surfaces import surfaces
     from cnnviz.audit import audit
@@ -24,6 +24,7 @@ _HOMES = {  # what a bill does not need is loaded when it is asked for
     "audit": "cnnviz.audit",
     "Latency": "cnnviz._latency",
     "latency": "cnnviz._latency",
+    "Lap": "cnnviz._race",
     "Race": "cnnviz._race",
     "race": "cnnviz._race",
     "Roofline": "cnnviz._roofline",
@@ -32,6 +33,7 @@ _HOMES = {  # what a bill does not need is loaded when it is asked for
 }
 __all__ = [
     "ForwardFailed",
+    "Lap",
     "Latency",
     "Race",
     "Roofline",
