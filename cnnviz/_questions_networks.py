@@ -81,20 +81,6 @@ QUESTIONS = {
         ],
         otherwise="Without groups a filter of conv2 has 5·5·96 weights. And with half of the channels?",
     ),
-    "08-global-average": Question(
-        right=1052672,
-        because="256 means go in, so 256·4,096 weights and 4,096 biases: 36 times fewer weights.",
-        form=ONE_NUMBER,
-        mistakes=[
-            (1048576, "These are the weights. Each of the 4,096 units has a bias too."),
-            (1048832, "The biases belong to the units: there are 4,096, not 256."),
-            (37752832, "This is the layer as it is, with all 6·6 places of each map. A mean leaves one number a map."),
-            (37748736, "These are the weights of the layer as it is. A mean leaves one number a map."),
-            (151552, "36 are the places of one map. The mean is taken over these, so 256 numbers are left."),
-            (37748736 / 36 + 4096 / 36, "The weights become 36 times fewer; the 4,096 biases stay."),
-        ],
-        otherwise="After the mean, how many numbers go in? Each of the 4,096 units has that many weights and a bias.",
-    ),
     "08-initialisation": Question(
         right=STARTS.index("he"),
         because="A ReLU throws half of the signal's square away. He's weights, of variance 2 / inputs, make up for it.",
