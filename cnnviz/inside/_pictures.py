@@ -153,7 +153,7 @@ def _placed(groups: Sequence[Group]) -> Iterator[tuple[int, int, float]]:
     bottom = EDGE
     for group in groups:
         count = len(group.tiles)
-        columns = group.columns or min(count, 8 if count <= 16 else 16 if count <= 128 else 32)
+        columns = group.columns or (count if count <= 12 else 8 if count <= 16 else 16 if count <= 128 else 32)
         high, wide = np.shape(group.tiles[0])[-2:]
         rows = -(-count // columns)
         tallest = max(TALLEST / rows - GAP, 16)
