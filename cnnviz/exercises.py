@@ -13,6 +13,7 @@ import numpy as np
 
 from cnnviz import (
     _questions_beyond,
+    _questions_depthwise,
     _questions_drawing,
     _questions_groups,
     _questions_learning,
@@ -235,6 +236,7 @@ _OTHERS = (
     _questions_networks,
     _questions_learning,
     _questions_modern,
+    _questions_depthwise,
     _questions_groups,
     _questions_beyond,
 )
