@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -120,7 +121,10 @@ def as_batch(picture: Any, model: nn.Module) -> Tensor:
     """Return a picture as a batch ``(1, C, H, W)`` that the network takes; what was changed is said by a warning."""
     batch, said = fitted(picture, model)
     if said:
-        warnings.warn(said, stacklevel=3)  # the line of the user, who called the function that calls this one
+        depth, frame = 1, sys._getframe()
+        while frame.f_back and frame.f_globals.get("__name__", "").startswith("cnnviz."):
+            depth, frame = depth + 1, frame.f_back
+        warnings.warn(said, stacklevel=depth)  # at the user's own line
     return batch
 
 
@@ -161,7 +165,7 @@ def fitted(picture: Any, model: nn.Module) -> tuple[Tensor, str]:
 
 
 def maps(model: nn.Module, batch: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
-    """Return what layers of a `quiet` network give for a batch, without gradients.
+    """Return the tensors that layers of a `quiet` network give for a batch, without gradients.
 
     >>> net = quiet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()))
     >>> {name: tuple(found.shape) for name, found in maps(net, torch.zeros(1, 1, 5, 5), ["0"]).items()}
@@ -170,7 +174,7 @@ def maps(model: nn.Module, batch: Tensor, names: Iterable[str]) -> dict[str, Ten
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
-        return lambda layer, given, output: found.update({name: output.detach().clone()})  # the next may be in place
+        return lambda layer, given, out: found.update({name: out.clone()} if isinstance(out, Tensor) else {})
 
     handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in names]
     try:
