@@ -79,7 +79,7 @@ def maximise(
     --------
     >>> from cnnviz import inside, models
     >>> inside.maximise(models.create("lenet5"), None, range(10), steps=5)
-    what maximises classes 0 to 9 of LeNet5: 10 x 1 x 32 x 32
+    what maximises classes 0 to 9 of lenet5: 10 x 1 x 32 x 32
     """
     start, net = _size(model, size), quiet(model)
     name = "" if layer is None else find_layer(net, _same(model, layer), nn.Module)[0]
