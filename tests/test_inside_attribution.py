@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 import random
-import warnings
 from functools import partial
 
 import numpy as np
-import pytest
 import torch
-from captum import attr
 from torch import nn
 
-from cnnviz import inside, models
+from cnnviz import inside
 
 
 class Net(nn.Module):

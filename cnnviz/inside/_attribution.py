@@ -45,8 +45,9 @@ def saliency(model: nn.Module, picture: Any, target: int | None = None) -> Pictu
 
     Examples
     --------
-    >>> from cnnviz import inside, load, models
-    >>> net = models.bundled.load("lenet5-digits")
+    >>> from cnnviz import inside, load
+    >>> from cnnviz.models import bundled
+    >>> net = bundled.load("lenet5-digits")
     >>> inside.saliency(net, load("digits").test_x[0])
     saliency of class 1: 32 x 32
     """

@@ -79,7 +79,7 @@ def find_layer(model: nn.Module, layer: str | nn.Module, kinds: Kinds = nn.Conv2
         convolutions(model)
     check_network(model)
     named = dict(model.named_modules(remove_duplicate=False))
-    known = [name for name, module in named.items() if isinstance(module, kinds)]
+    known = [name for name, module in named.items() if name and isinstance(module, kinds)]
     if isinstance(layer, nn.Module):
         name = next((name for name, module in named.items() if module is layer), None)
         if name is None:
