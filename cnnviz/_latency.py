@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from cnnviz._checks import _either, _flag, _number, _short, _whole
 from cnnviz._counting import module_of, shape_of
 from cnnviz._memory import is_about_memory, keep_freed_memory, within_memory
 
-BLOCK = 0.005  # seconds: runs are timed in blocks, so that reading the clock does not count
+BLOCK = 0.001  # seconds: long enough for reading the clock not to count, and shorter than a busy system's time slice
 STEPS = 100  # of the clock, in a block: within 1 %
 LONGEST_BLOCK = 1.0  # seconds
 LEAST_BLOCKS = 7
@@ -143,7 +144,7 @@ def together(pairs: Sequence[tuple[nn.Module | str, Any]], setting: Setting, sec
         titles = [module if isinstance(module, str) else type(module).__name__ for module, _ in pairs]
         return [Latency(title, *one, setting) for title, one in zip(titles, found, strict=True)]
 
-    return within_memory(setting.batch, work)
+    return within_memory(setting.batch, work, word="batch")
 
 
 def _prepared(
@@ -257,8 +258,18 @@ def clock_step() -> float:
 def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type.upper()
     threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type.upper()
+    return f"{_processor()}, {threads} thread{'s' * (threads > 1)}"
+
+
+def _processor() -> str:
+    """The processor's own name, where the system tells it."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return " ".join((names[0] if names else platform.processor() or "CPU").split())
 
 
 def in_words(seconds: float) -> str:

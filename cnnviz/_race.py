@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,7 +104,9 @@ class Race:
                 except (KeyError, ValueError, TypeError) as error:
                     raise ValueError(f"{str(path)!r} is not a recorded race: {error}") from None
                 about = row
-        return cls(tuple(laps), {"recorded": "recorded", **about})
+        if not laps:
+            raise ValueError(f"{str(path)!r} is not a recorded race: it has no lines")
+        return cls(tuple(laps), {**about, "raced": f"Recorded {about.get('date', '')}: {about.get('raced', '')}"})
 
     def figure(self) -> Any:
         """A plotly chart: for each cell the three ratios side by side, the measured one with its middle half."""
@@ -118,19 +121,22 @@ class Race:
                 above, below = ([abs(lap[n] - lap.measured) for lap in laps] for n in (6, 5))
                 bars["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
             chart.add_bar(name={"macs": "fewer MACs", "predicted": "predicted by roofline"}.get(name, name), **bars)
-        words = {"text": self._title(), "font": {"size": 14}}
+        words = {"text": "<br>".join(self._title()), "font": {"size": 13}}
         legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
-        chart.update_layout(title=words, yaxis_title="times", legend=legend, height=420, template="plotly_white")
+        look = {"height": 440, "margin": {"t": 120}, "template": "plotly_white"}
+        chart.update_layout(title=words, yaxis_title="times", legend=legend, **look)
         return chart
 
     def __repr__(self) -> str:
-        return f"{self._title()}\n{as_text('channels', COLUMNS, self._lines(), total=False)}"
+        return "\n".join([*self._title(), as_text("channels", COLUMNS, self._lines(), total=False)])
 
     def _repr_html_(self) -> str:
-        return as_html(f"{self._title()}\nchannels", COLUMNS, self._lines())
+        title = "".join(f"<div>{escape(line)}</div>" for line in self._title())
+        return title + as_html("channels", COLUMNS, self._lines())
 
-    def _title(self) -> str:
-        return ", ".join(self.about.values())
+    def _title(self) -> list[str]:
+        raced, *rest = self.about.values()
+        return [raced, "; ".join(rest)]
 
     def _lines(self) -> list[Line]:
         return [Line(0, str(lap.channels), lap.cells()) for lap in self.laps]
@@ -187,7 +193,7 @@ def race(
         for cell, macs in zip(grid, fewer, strict=True)
     ]
     about = {
-        "raced": f"{kernel_size}x{kernel_size} standard against {f'{groups} groups' if groups else 'depthwise'} + 1x1",
+        "raced": f"{kernel_size}x{kernel_size} against {f'{groups} groups' if groups else 'depthwise'} and 1x1",
         "setting": str(setting),
         "roofline": f"{roof.peak / 1e9:,.0f} GFLOPs a second at most and {roof.bandwidth / 1e9:,.1f} GB a second",
         "versions": f"PyTorch {torch.__version__} on {platform.system()} {platform.machine()}",
@@ -230,6 +236,7 @@ def _lap(
         taken = together([(network, shape) for network in networks], setting, seconds)
     except torch.OutOfMemoryError:
         return Lap(channels, size, macs, note="out of memory")
+    times = [one.median for one in taken]
     pairs = [one / other for one, other in zip(taken[0].seconds, taken[1].seconds, strict=True)]
-    low, middle, high = statistics.quantiles(pairs, n=4)
-    return Lap(channels, size, macs, least[0] / least[1], middle, low, high, *(one.median for one in taken))
+    low, _, high = statistics.quantiles(pairs, n=4)
+    return Lap(channels, size, macs, least[0] / least[1], times[0] / times[1], low, high, *times)

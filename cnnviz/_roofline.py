@@ -22,8 +22,8 @@ from cnnviz._memory import is_about_memory
 from cnnviz._tables import Line, as_text
 from cnnviz.cost import CostRow, CostTable
 
-ENOUGH = 0.01  # seconds of a run: large enough for whatever a library does before it computes not to count
-DOUBLINGS = 10
+ENOUGH = 0.001  # seconds of a run: large enough for whatever a library does before it computes not to count
+DOUBLINGS = 12
 KINDS = {"dense": "a matrix product", "pointwise": "a 1x1 convolution", "standard": "a 3x3 convolution"}
 COLUMNS = ("kind", "MACs", "bytes", "FLOPs a byte", "held up by", "at least")
 
@@ -174,19 +174,20 @@ def _fastest(kind: str, setting: Setting, seconds: float) -> float:
 
 
 def _work(kind: str, size: int, setting: Setting) -> tuple[Callable[[], Tensor], int]:
-    """A product of two matrices, or a batch of maps through a convolution with 256 filters; and its FLOPs."""
+    """A product of two matrices, or a batch of maps through a convolution that keeps them; and its FLOPs."""
 
     def values(*shape: int) -> Tensor:
         layout = torch.channels_last if setting.channels_last and len(shape) == 4 else torch.contiguous_format
         return torch.rand(shape, device=setting.device).to(setting.dtype, memory_format=layout)
 
     if kind == "dense":
-        side = 512 * size
+        side = 256 * size
         first, second = values(side, side), values(side, side)
         return lambda: first @ second, 2 * side**3
+    channels = 256 if setting.device.type == "cpu" else 1024  # enough for memory not to hold up a 1x1
     kernel = 1 if kind == "pointwise" else 3
-    maps, weights = values(size, 256, 32, 32), values(256, 256, kernel, kernel)
-    work = 2 * size * 32 * 32 * weights.numel()
+    maps, weights = values(size, channels, 16, 16), values(channels, channels, kernel, kernel)
+    work = 2 * size * 16 * 16 * weights.numel()
     return lambda: functional.conv2d(maps, weights, padding=kernel // 2), work
 
 
