@@ -118,7 +118,7 @@ def fit(
     place = chosen_device(device)
     if model in _controls:
         _controls[model].end()  # the cell was run again
-    trainer = within_memory(settings.batch_size, lambda: _trainer(model, data, place, lr, settings))
+    trainer = within_memory(settings.batch_size, lambda: _prepared(model, data, place, lr, settings))
     _controls[model] = trainer.control
     return Run(trainer, data, epochs, _label(given))
 
@@ -303,7 +303,7 @@ def _ending(trainer: Trainer) -> str:
     return f"{done}{history.result()}{trainer.where()}."
 
 
-def _trainer(model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> Trainer:
+def _prepared(model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> Trainer:
     if join_processes(device) > 1 and settings.optimizer == "lbfgs":
         raise ValueError("lbfgs searches along a line, in each process another: use another optimizer under torchrun")
     data = data.to(device)
