@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cnnviz.widgets.live_plot import LivePlot, compare_runs
     from cnnviz.widgets.network_builder import NetworkBuilder
     from cnnviz.widgets.occluder import Occluder
+    from cnnviz.widgets.odometer import MacOdometer
     from cnnviz.widgets.receptive_field import ReceptiveField
     from cnnviz.widgets.sliding_kernel import SlidingKernel
 
@@ -35,6 +36,7 @@ __all__ = [
     "DrawPad",
     "History",
     "LivePlot",
+    "MacOdometer",
     "NetworkBuilder",
     "Occluder",
     "ReceptiveField",
@@ -65,6 +67,7 @@ _HOMES = {
     "DrawPad": ("cnnviz.widgets.draw_pad", "DrawPad"),
     "History": ("cnnviz.history", "History"),
     "LivePlot": ("cnnviz.widgets.live_plot", "LivePlot"),
+    "MacOdometer": ("cnnviz.widgets.odometer", "MacOdometer"),
     "NetworkBuilder": ("cnnviz.widgets.network_builder", "NetworkBuilder"),
     "Occluder": ("cnnviz.widgets.occluder", "Occluder"),
     "ReceptiveField": ("cnnviz.widgets.receptive_field", "ReceptiveField"),
