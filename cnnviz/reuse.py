@@ -13,11 +13,14 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
+from cnnviz import models
 from cnnviz._checks import _one_of, _short, _whole
+from cnnviz._mistakes import confusion, mistakes, preview
 
-__all__ = ["freeze", "head", "new_head"]
+__all__ = ["Prepared", "confusion", "freeze", "head", "imagenet", "mistakes", "new_head", "preview"]
 
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of GoogLeNet and Inception v3 that only training uses
 
@@ -83,6 +86,46 @@ def freeze(model: nn.Module, *parts: str) -> nn.Module:
     if not parts:
         model.get_submodule(last).requires_grad_(True)
     return model
+
+
+class Prepared(nn.Module):
+    """A network behind what its pictures need: as many channels, the size and the scale that it was trained with.
+
+    >>> from cnnviz import models
+    >>> small = models.create("resnet18", num_classes=5)
+    >>> Prepared(small, size=64, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))(torch.zeros(2, 1, 32, 32)).shape
+    torch.Size([2, 5])
+    """
+
+    def __init__(self, network: nn.Module, size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the network's scores of pictures (N, C, H, W) with values from 0 to 1, grey or in colour."""
+        x = functional.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
+        return self.network((x - self.mean) / self.std)  # one channel becomes three here
+
+
+def imagenet(name: str = "resnet18", size: int = 64) -> Prepared:
+    """Return a network with its published ImageNet weights, for pictures of any size, grey or in colour.
+
+    They are brought to `size` pixels a side: 224, as in its training, costs twelve times as much as 64.
+
+    Raises
+    ------
+    ValueError
+        For a network without published weights.
+    ConnectionError
+        Without a network connection, the first time; later the weights come from torch's cache.
+    """
+    _whole("size", size, 32, 512)
+    network = models.create(name, weights="imagenet")
+    known = models.published()[name]
+    return Prepared(network, size, known.mean, known.std)
 
 
 def _holds_numbers(layer: nn.Module) -> bool:

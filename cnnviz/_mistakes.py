@@ -1,0 +1,159 @@
+"""Pictures with their labels, shown: what augmentations make of them, and where a network goes wrong. Private."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from cnnviz._arguments import augmentations, try_changes
+from cnnviz._augment import Augmentation, Mixed
+from cnnviz._checks import _short, _whole
+from cnnviz._predictions import predict
+from cnnviz.data import Data
+from cnnviz.inside._pictures import Group, Pictures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cnnviz.training import Run
+
+LONGEST = 14  # letters of a class's name: names of folders may be of any length
+
+
+class Confusion(Pictures):
+    """How often pictures of each class (rows) were taken for each class (columns); made by `confusion`.
+
+    Attributes
+    ----------
+    values
+        Counts, ``(classes, classes)``.
+    classes
+        Their names.
+    accuracy
+        The share that was right.
+    """
+
+    def plot(self) -> Figure:
+        """Draw the counts as a table, shaded by the share of each row."""
+        from matplotlib import pyplot
+
+        number = len(self.classes)
+        names = [_clipped(name) for name in self.classes]
+        side = min(8, 2 + 0.45 * number)
+        figure, axes = pyplot.subplots(figsize=(side + 0.08 * max(map(len, names)), side), dpi=80, layout="constrained")
+        pyplot.close(figure)  # the caller shows it
+        share = self.values / self.values.sum(1, keepdims=True).clip(1)
+        axes.imshow(share, cmap="Greens", vmin=0, vmax=1)
+        axes.set(xlabel="taken for", ylabel="is", xticks=range(number), yticks=range(number))
+        axes.set_xticklabels(names, rotation=90 if max(map(len, names)) > 3 else 0, parse_math=False)
+        axes.set_yticklabels(names, parse_math=False)
+        for (row, column), count in np.ndenumerate(self.values):
+            if count and number <= 30:
+                colour = "white" if share[row, column] > 0.6 else "black"
+                axes.text(column, row, str(count), ha="center", va="center", color=colour)
+        return figure
+
+
+def confusion(run: Run | Sequence[Run]) -> Confusion:
+    """Return how often the test pictures of each class were taken for each class.
+
+    >>> from cnnviz import fit, load, models
+    >>> run = fit(models.create("lenet5"), load("digits").only("17").few(10), epochs=1)
+    >>> _ = run.result()
+    >>> confusion(run)
+    test pictures of each class (rows), taken for each class (columns): 2 x 2
+    """
+    guessed, labels, _, data = _judged(run)
+    number = len(data.classes)
+    counts = np.bincount(number * labels + guessed, minlength=number**2).reshape(number, number)
+    about = "test pictures of each class (rows), taken for each class (columns)"
+    return Confusion(counts, about, classes=data.classes, accuracy=float((guessed == labels).mean()))
+
+
+def mistakes(run: Run | Sequence[Run], most: int = 12) -> Pictures:
+    """Return the test pictures that were taken for something else with the highest probability, worst first.
+
+    Attributes of the result are `places` in the test set, `guessed` (names) and `probabilities`.
+
+    >>> from cnnviz import fit, load, models
+    >>> run = fit(models.create("lenet5"), load("digits").few(2), epochs=1)
+    >>> _ = run.result()
+    >>> mistakes(run, most=5)
+    the worst mistakes: 5 x 1 x 32 x 32
+    """
+    _whole("most", most, 1, 100)
+    guessed, labels, probability, data = _judged(run)
+    wrong = np.flatnonzero(guessed != labels)
+    places = wrong[np.argsort(-probability[wrong], kind="stable")][:most]
+    named = [data.classes[label] for label in guessed[places]]
+    titles = [
+        f"{_clipped(data.classes[labels[place]])} as {_clipped(name)}, {100 * probability[place]:.0f} %"
+        for place, name in zip(places, named, strict=True)
+    ]
+    x = data.test_x[torch.from_numpy(places)].cpu().numpy()
+    groups = [Group(_tiles(x), palette="picture", titles=titles, columns=_columns(titles))] if len(x) else []
+    found = {"places": places, "guessed": named, "probabilities": probability[places]}
+    return Pictures(x, "the worst mistakes" if len(x) else "no mistakes", *groups, **found)
+
+
+def preview(
+    data: Data, augment: Augmentation | Sequence[Augmentation] | None = None, number: int = 5, seed: int = 0
+) -> Pictures:
+    """Return training pictures, and under them what `fit` would show the network in three passes over them.
+
+    >>> from cnnviz import load
+    >>> from cnnviz.data import rotation
+    >>> preview(load("shapes"), rotation(30), number=4)
+    4 pictures, and three draws of rotation(30): 16 x 3 x 32 x 32
+    """
+    if not isinstance(data, Data):
+        raise ValueError(f"data {_short(data)} is not a Data: use load('shapes')")
+    changes = augmentations(augment)
+    _whole("number", number, 2, 8)
+    try_changes(changes, data.train_x[:2])
+    some = torch.randperm(len(data.train_x), generator=torch.Generator().manual_seed(seed))[:number]
+    first, labels = data.train_x[some.to(data.train_x.device)], data.train_y[some.to(data.train_x.device)]
+    generator = torch.Generator(first.device).manual_seed(seed)
+    rows, titles = [first], [_clipped(data.classes[label]) for label in labels.tolist()]
+    for _ in range(3):
+        x, y = first, labels
+        for change in changes:
+            x = change(x, generator)
+            if isinstance(x, Mixed):
+                x, y = x.pictures, x.labels(y, len(data.classes))
+        rows.append(x)
+        titles += [_shares(row, data.classes) for row in y] if y.dim() > 1 else titles[:number]
+    pictures = torch.cat(rows).cpu().numpy()
+    about = ", ".join(change.__name__ for change in changes) or "no change"
+    group = Group(_tiles(pictures.clip(float(first.min()), float(first.max()))), "", "picture", titles, columns=number)
+    return Pictures(pictures, f"{len(first)} pictures, and three draws of {about}", group)
+
+
+def _judged(run: Run | Sequence[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, Data]:
+    """Guessed labels and true ones, the probability of the guess, and the data."""
+    probabilities = predict(run)
+    data = (run[0] if isinstance(run, Sequence) else run).data
+    best, guessed = probabilities[:, : len(data.classes)].max(1)
+    return guessed.numpy(), data.test_y.cpu().numpy(), best.numpy(), data
+
+
+def _tiles(x: np.ndarray) -> list[np.ndarray]:
+    """Grey or in colour, whatever the number of channels."""
+    return [picture if len(picture) == 3 else picture.mean(0) for picture in x]
+
+
+def _shares(row: torch.Tensor, classes: Sequence[str]) -> str:
+    two = row.topk(min(2, len(row)))
+    parts = zip(two.values.tolist(), two.indices.tolist(), strict=True)
+    return ", ".join(f"{100 * share:.0f} % {_clipped(classes[label])}" for share, label in parts if share > 0.005)
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def _columns(titles: Sequence[str]) -> int:
+    return max(2, min(8, 110 // max(map(len, titles))))
