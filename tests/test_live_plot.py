@@ -1,6 +1,9 @@
 """The live view in Python: what is sent, thinned, kept, and what its controls do. Its page: browser/test_live_plot."""
 
+import base64
 import gc
+import json
+import re
 import threading
 import weakref
 
@@ -317,7 +320,7 @@ def test_a_history_of_epochs_alone_has_its_training_curve():
         (lambda: compare_runs({"plain": 3}), TypeError, 'run "plain": 3 is neither a Run nor a History'),
         (lambda: compare_runs({"a": History}), TypeError, "is neither a Run nor a History"),
         (lambda: LivePlot(None), TypeError, "None is neither a Run nor a History"),
-        (lambda: LivePlot(FakeRun()).save("x.html"), ValueError, "use history.plot().savefig"),
+        (lambda: LivePlot(FakeRun()).save("x.png"), ValueError, "use .html"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(make, error, words):
@@ -451,3 +454,23 @@ def test_a_closed_plot_holds_no_run(kernel):
     gc.collect()
     assert gone() is None
     assert len(Page(plot).hello().tracks[0]["train"][0]) == 5  # shown once more it has its curves
+
+
+def test_a_saved_page_holds_the_whole_run_and_its_first_and_last_filters(tmp_path):
+    run = FakeRun().advance(7)
+    for epoch, size in ((0, 1.0), (1, 2.0)):
+        maps = {"filters": size * np.ones((3, 1, 2, 2), "f"), "maps": np.eye(4, dtype="f")[None]}
+        run.history.snapshots.append((epoch, maps))
+    plot = LivePlot(run)
+    text = plot.save(tmp_path / "run.html").read_text()
+    state = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.S)[1])["_recorded"]
+    page = Page(plot)
+    page.take(state["content"], [base64.b64decode(part) for part in state["buffers"]])
+    (track,) = page.tracks
+    np.testing.assert_allclose(track["train"][0], run.history.series("loss"), rtol=1e-6)
+    assert (track["state"], [shot["epoch"] for shot in track["shots"]]) == ("recorded", [0, 1])
+    assert text.count("<image ") == 6  # what is there without a script
+    assert "filters of the first layer, epoch 1" in text
+    plot._let_go()  # as when its cell is run again
+    with pytest.raises(ValueError, match="the plot was closed"):
+        plot.save(tmp_path / "run.html")

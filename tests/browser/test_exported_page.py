@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from cnnviz import SlidingKernel
+from cnnviz import History, LivePlot, SlidingKernel
+from cnnviz.history import Record
 from tests.browser.kernel_view import KernelView
 from tests.browser.lab import ARTIFACTS
 
@@ -111,3 +113,25 @@ def test_markup_in_the_page_stays_text(offline: Offline, tmp_path: Path) -> None
     offline.page.keyboard.press("Digit1")
     assert view.is_red()
     assert offline.page.evaluate("() => window.broken") is None
+
+
+def test_the_filter_time_machine_is_scrubbed_in_a_saved_page(offline: Offline, tmp_path: Path) -> None:
+    history = History()
+    for epoch in range(4):
+        shot = {"filters": np.full((2, 1, 3, 3), epoch - 1.5), "maps": np.eye(5)[None] * epoch}
+        history.snapshots.append((epoch, shot))
+        if epoch:
+            history.add_epoch(Record(epoch, 2 / epoch, 0.2 * epoch, 2 / epoch, 0.2 * epoch, 0.1, epoch))
+    page = offline.page
+    page.goto(LivePlot(history).save(tmp_path / "run.html").as_uri())
+    seen = {}
+    for epoch in (3, 0, 1):  # at epoch 0 the filters are below zero, at the end above
+        page.locator("[data-name='back']").fill(str(epoch))
+        expect(page.locator(".lp-shots")).to_have_attribute("aria-label", f"filters and feature maps at epoch {epoch}")
+        pixel = "canvas => Array.from(canvas.getContext('2d').getImageData(40, 40, 1, 1).data)"
+        seen[epoch] = page.locator(".lp-shots").evaluate(pixel)
+    assert seen[3][0] > seen[3][2]  # orange
+    assert seen[0][2] > seen[0][0]  # blue
+    assert seen[0][2] - seen[0][0] > seen[1][2] - seen[1][0] > 0  # paler: one scale for all epochs
+    expect(page.locator("[data-action='replay']")).to_be_visible()
+    expect(page.locator("[data-action='pause']")).to_be_hidden()

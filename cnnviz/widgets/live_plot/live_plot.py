@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from cnnviz._checks import _short
-from cnnviz.widgets import _heartbeat, _shown
+from cnnviz.widgets import _heartbeat, _saved, _shown
+from cnnviz.widgets.live_plot import still
 from cnnviz.widgets.live_plot.tracks import Track
 
 _SECONDS = 0.25  # between two sendings at least: each costs 11 ms of processor time, most of it in the browser
@@ -25,7 +26,8 @@ class LivePlot(_shown.ShownWidget):
     """Loss, accuracy and gradient norms of a run while it trains, with its learning rate, pause and stop.
 
     `Run.show` makes one. The curves of earlier runs of the same cell stay behind the new ones. When the cell is run
-    again, or the plot is closed, the run ends. (Cells are told apart by the id that JupyterLab, Notebook 7 and VS Code
+    again, or the plot is closed, the run ends. ``save("run.html")`` writes what was recorded as a page that works without
+    kernel and network: the curves, and the first filters and maps to be looked back on, if the run took snapshots. (Cells are told apart by the id that JupyterLab, Notebook 7 and VS Code
     send; elsewhere say `run.stop()` before you train again.)
 
     Parameters
@@ -72,9 +74,21 @@ class LivePlot(_shown.ShownWidget):
         """The runs on the plot; empty once it is closed."""
         return [track.run for track in self._tracks if track.run is not None]
 
-    def save(self, path: Any) -> Path:
-        """Refuse: a live plot has no still picture, the history has."""
-        raise ValueError(f"{_short(str(path))}: a live plot cannot be saved, use history.plot().savefig(...)")
+    def _writers(self) -> dict[str, Any]:
+        return {".html": super()._writers()[".html"]}
+
+    def _page(self) -> str:
+        tracks = self._recorded()
+        content, buffers = self._packed(tracks, [track.news(whole=True) for track in tracks], whole=True)
+        state = {"_recorded": {"content": content, "buffers": buffers}}
+        return _saved.page(still.draw(repr(self), tracks), self._css, state, self._folder / "view.js")
+
+    def _recorded(self) -> list[Track]:
+        """Return what is known so far, as of runs that are over."""
+        tracks = [Track(track.history, track.name) for track in self._tracks if track.history is not None]
+        if not tracks:
+            raise ValueError("the plot was closed and its runs are gone: save it before, or show the run again")
+        return tracks
 
     def __repr__(self) -> str:
         tracks = [f"{track.name}: {track.epochs_planned} epochs" for track in self._tracks]
@@ -90,12 +104,16 @@ class LivePlot(_shown.ShownWidget):
             if not any(news):
                 return
             self._sent += 1
-            last = not any(track.going for track in tracks)
-            words = [one and one[0] for one in news]
-            points = np.array([value for one in news if one for value in one[1]], dtype="<f4").tobytes()
-            pixels = b"".join(one[2] for one in news if one)
-            content = {"kind": "whole" if whole else "more", "number": self._sent, "last": last, "tracks": words}
-            self.send(content, [points, pixels])
+            self.send(*self._packed(tracks, news, whole))
+
+    def _packed(self, tracks: list[Track], news: list, whole: bool) -> tuple[dict[str, Any], list[bytes]]:
+        """Return what is new of tracks as one message and its buffers."""
+        last = not any(track.going for track in tracks)
+        words = [one and one[0] for one in news]
+        points = np.array([value for one in news if one for value in one[1]], dtype="<f4").tobytes()
+        pixels = b"".join(one[2] for one in news if one)
+        content = {"kind": "whole" if whole else "more", "number": self._sent, "last": last, "tracks": words}
+        return content, [points, pixels]
 
     def _publish(self) -> None:
         """Send at most four times a second until the plot is closed; the last news until the view has answered."""

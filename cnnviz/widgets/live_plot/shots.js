@@ -1,11 +1,12 @@
 // The time machine's pictures: the first layer's filters and one picture's feature maps, as they were at an epoch.
-const GAP = 4, WORDS_HEIGHT = 22, LARGEST = 64;
+const GAP = 4, WORDS_HEIGHT = 22;
+const LARGEST = 64, ALONE = 120; // pixels a side, the second in a saved page: there they are what the page is for
 
 /** `scale`: the largest weight of all epochs, so that a filter that grows is seen to grow. */
 export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, scale, run) {
   const { palette } = view;
   const width = Math.floor(view.root.clientWidth - 26);
-  const side = Math.min(LARGEST, Math.floor((width + GAP) / Math.max(filters.shape[0], maps.shape[0])) - GAP);
+  const side = Math.min(view.session.model.alone ? ALONE : LARGEST, Math.floor((width + GAP) / Math.max(filters.shape[0], maps.shape[0])) - GAP);
   const row = WORDS_HEIGHT + side + GAP;
   const context = view.fitCanvas(canvas, width, 2 * row);
   context.clearRect(0, 0, width, 2 * row);

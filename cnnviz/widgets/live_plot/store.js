@@ -7,7 +7,9 @@ export class Training extends WidgetSession {
   constructor(model) {
     super(model, []);
     this.tracks = [];
-    model.send({ kind: "hello" });
+    const recorded = model.get("_recorded"); // a saved page holds it all
+    if (recorded) this.told(recorded.content, recorded.buffers.map((text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))));
+    else model.send({ kind: "hello" });
   }
 
   told(message, buffers = []) {

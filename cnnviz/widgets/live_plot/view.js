@@ -166,6 +166,7 @@ class LiveView extends WidgetView {
     const paused = going.length > 0 && going.every(({ state }) => state === "paused");
     setText(this.pause, paused ? "Resume" : "Pause");
     this.pause.disabled = this.stop.disabled = this.rate.disabled = going.length === 0 || stale;
+    this.pause.hidden = this.stop.hidden = Boolean(this.session.model.alone);
     this.rateRow.hidden = first.lr === null || first.lr === undefined || own.length > 1;
     if (!this.rateRow.hidden && first.lr !== this.rateSeen) {
       this.rateStart ??= Math.log10(first.lr);
