@@ -71,7 +71,7 @@ def top_patches(model: nn.Module, pictures: Any, layer: str | nn.Module, channel
     k = min(_whole("k", k, 1, 100), len(pictures))
     strengths, units = zip(*strongest(net, _batches(pictures, model, first), name, channel), strict=True)
     order = torch.stack(strengths).argsort(descending=True, stable=True)[:k].tolist()
-    field = field_of(net, first, name)
+    field = fields_of(net, first, [name])[name]
     boxes = [box_of(field, units[n], first.shape[2:]) for n in order]
     shown = [fitted(pictures[n], model)[0][0].cpu().numpy() for n in order]
     tiles = np.stack([cut(picture, box) for picture, box in zip(shown, boxes, strict=True)])
@@ -92,22 +92,23 @@ def strongest(net: nn.Module, batches: Iterator[Tensor], name: str, channel: int
             yield values.cpu(), divmod(int(at), maps.shape[2])
 
 
-def field_of(net: nn.Module, batch: Tensor, name: str) -> Field | None:
-    """Return what units of a layer see of the picture; None where that is no box that moves along with the unit."""
-    recorder, found = Recorder(net, "", 1, {}), []
+def fields_of(net: nn.Module, batch: Tensor, names: list[str]) -> dict[str, Field | None]:
+    """Return what units of layers see of the picture; None where that is no box that moves along with the unit."""
+    recorder, found = Recorder(net, "", 1, {}), dict.fromkeys(names)
     recorder.take_inputs((batch,))
 
-    def look(_: nn.Module, __: Any, output: Any) -> None:
-        found.append(recorder._traced.get(_key(output), (0, None))[1])
+    def look(name: str) -> Any:
+        return lambda _, __, output: found.update({name: recorder._traced.get(_key(output), (0, None))[1]})
 
-    handles = [*recorder.hooks(), net.get_submodule(name).register_forward_hook(look)]
+    handles = [*recorder.hooks()]
+    handles += [net.get_submodule(name).register_forward_hook(look(name)) for name in names]
     try:
         with torch.no_grad(), recorder:
             net(batch)
     finally:
         for handle in handles:
             handle.remove()
-    return found[-1]
+    return found
 
 
 def box_of(field: Field | None, unit: tuple[int, int], size: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -136,13 +137,12 @@ def cut(picture: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _batches(pictures: Any, model: nn.Module, first: Tensor) -> Iterator[Tensor]:
-    """Pictures some at a time, as the network takes them; those that have its shape need no closer look."""
     for at in range(0, len(pictures), AT_ONCE):
-        some = [pictures[n] for n in range(at, min(at + AT_ONCE, len(pictures)))]
-        fits = [getattr(one, "dtype", None) in FLOATS and one.shape == first.shape[1:] for one in some]
-        yield torch.cat(
-            [
-                torch.as_tensor(one).to(first)[None] if fit else fitted(one, model)[0]
-                for one, fit in zip(some, fits, strict=True)
-            ]
-        )
+        yield torch.cat([fit(pictures[n], model, first) for n in range(at, min(at + AT_ONCE, len(pictures)))])
+
+
+def fit(picture: Any, model: nn.Module, first: Tensor) -> Tensor:
+    """Return a picture as a batch of one that the network takes; of numbers and size of the first it needs no look."""
+    if getattr(picture, "dtype", None) in FLOATS and picture.shape == first.shape[1:]:
+        return torch.as_tensor(picture).to(first)[None]
+    return fitted(picture, model)[0]
