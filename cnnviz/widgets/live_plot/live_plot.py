@@ -26,9 +26,11 @@ class LivePlot(_shown.ShownWidget):
     """Loss, accuracy and gradient norms of a run while it trains, with its learning rate, pause and stop.
 
     `Run.show` makes one. The curves of earlier runs of the same cell stay behind the new ones. When the cell is run
-    again, or the plot is closed, the run ends. ``save("run.html")`` writes what was recorded as a page that works without
-    kernel and network: the curves, and the first filters and maps to be looked back on, if the run took snapshots. (Cells are told apart by the id that JupyterLab, Notebook 7 and VS Code
+    again, or the plot is closed, the run ends. (Cells are told apart by the id that JupyterLab, Notebook 7 and VS Code
     send; elsewhere say `run.stop()` before you train again.)
+
+    ``save("run.html")`` writes what was recorded as a page that needs neither kernel nor network: the curves and, if the
+    run took snapshots, the first filters and their maps, to be looked back on.
 
     Parameters
     ----------
