@@ -29,8 +29,8 @@ class LivePlot(_shown.ShownWidget):
     again, or the plot is closed, the run ends. (Cells are told apart by the id that JupyterLab, Notebook 7 and VS Code
     send; elsewhere say `run.stop()` before you train again.)
 
-    ``save("run.html")`` writes what was recorded as a page that needs neither kernel nor network: the curves and, if the
-    run took snapshots, the first filters and their maps, to be looked back on.
+    ``save("run.html")`` writes what was recorded as a page that needs neither kernel nor network: curves, and if the
+    run took snapshots the first filters and their maps, to be looked back on.
 
     Parameters
     ----------
