@@ -5,7 +5,7 @@ copy that shares the weights, so that modes, hooks and gradients stay as they we
 
 >>> from cnnviz import inside
 >>> inside.__all__[:4]
-['Pictures', 'agreement', 'deconvnet', 'deletion']
+['Curve', 'Pictures', 'agreement', 'deconvnet']
 
 Every name is looked up on first use: matplotlib and captum (https://captum.ai, which the attributions come from) are
 loaded by what needs them.
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from cnnviz.inside._maximise import maximise
     from cnnviz.inside._patches import top_patches
     from cnnviz.inside._pictures import Pictures
-    from cnnviz.inside._sanity import agreement, deletion, fool, randomised
+    from cnnviz.inside._sanity import Curve, agreement, deletion, fool, randomised
     from cnnviz.widgets.explorer import explore
 
 __all__ = [
+    "Curve",
     "Pictures",
     "agreement",
     "deconvnet",
@@ -51,7 +52,7 @@ _HOMES = {  # module -> the public names in it
     "cnnviz.inside._maximise": ("maximise",),
     "cnnviz.inside._patches": ("top_patches",),
     "cnnviz.inside._pictures": ("Pictures",),
-    "cnnviz.inside._sanity": ("agreement", "deletion", "fool", "randomised"),
+    "cnnviz.inside._sanity": ("Curve", "agreement", "deletion", "fool", "randomised"),
     "cnnviz.widgets.explorer": ("explore",),
 }
 
