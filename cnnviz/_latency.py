@@ -27,6 +27,7 @@ STEPS = 100  # of the clock, in a block: within 1 %
 LONGEST_BLOCK = 1.0  # seconds
 LEAST_BLOCKS = 7
 CACHE, MOST = 32 << 20, 128 << 20  # bytes of a cache nobody knows; of all the inputs that take turns
+MOST_INPUTS = 10_000  # for very small ones, which no cache would notice
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -138,7 +139,7 @@ def together(pairs: Sequence[tuple[nn.Module | str, Any]], setting: Setting, sec
 
     def work() -> list[Latency]:
         with torch.inference_mode():
-            pool: dict[tuple[int, ...], list[Tensor]] = {}
+            pool: dict[tuple[int, ...], Sequence[Tensor]] = {}
             calls = [_prepared(module, input_size, setting, pool) for module, input_size in pairs]
             found = in_turns(calls, setting.device, seconds)
         titles = [module if isinstance(module, str) else type(module).__name__ for module, _ in pairs]
@@ -148,7 +149,7 @@ def together(pairs: Sequence[tuple[nn.Module | str, Any]], setting: Setting, sec
 
 
 def _prepared(
-    module: nn.Module | str, input_size: Any, setting: Setting, pool: dict[tuple[int, ...], list[Tensor]]
+    module: nn.Module | str, input_size: Any, setting: Setting, pool: dict[tuple[int, ...], Sequence[Tensor]]
 ) -> Callable[[], Tensor]:
     """A function that runs a copy of the module on the next of several inputs, and has done so once."""
     if isinstance(module, str):
@@ -180,13 +181,12 @@ def _prepared(
     return call
 
 
-def _inputs(shape: tuple[int, ...], setting: Setting, layout: torch.memory_format) -> list[Tensor]:
+def _inputs(shape: tuple[int, ...], setting: Setting, layout: torch.memory_format) -> Sequence[Tensor]:
     """Copies of one random input, together twice as large as the last cache."""
-    generator = torch.Generator().manual_seed(0)
-    first = torch.rand(shape, generator=generator).to(setting.device, setting.dtype)
-    first = first.contiguous(memory_format=layout) if len(shape) == 4 else first
+    first = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(setting.device, setting.dtype)
     number = math.ceil(min(2 * cache(setting.device), MOST) / (first.numel() * first.element_size()))
-    return [first, *(first.clone() for _ in range(number - 1))]
+    every = first.repeat(min(number, MOST_INPUTS), *[1] * (len(shape) - 1))
+    return (every.contiguous(memory_format=layout) if every.dim() == 4 else every).split(setting.batch)
 
 
 def cache(device: torch.device) -> int:
