@@ -11,6 +11,7 @@ import traitlets
 
 from cnnviz._checks import _either, _flag, _number, _short
 from cnnviz.cost import Cost, conv_cost, separable_cost
+from cnnviz.widgets import _animation
 from cnnviz.widgets._drawing import Drawing
 from cnnviz.widgets._errors import IllegalLayer, refused
 from cnnviz.widgets._shown import ShownWidget
@@ -57,14 +58,14 @@ class MacOdometer(ShownWidget):
     """
 
     _folder = Path(__file__).parent
-    in_channels = traitlets.Any(8).tag(sync=True)
-    filters = traitlets.Any(16).tag(sync=True)
-    kernel_size = traitlets.Any(3).tag(sync=True)
-    map_size = traitlets.Any(8).tag(sync=True)
-    groups = traitlets.Any(4).tag(sync=True)
-    seconds = traitlets.Any(12.0).tag(sync=True)
-    progress = traitlets.Any(0.0).tag(sync=True)
-    playing = traitlets.Any(False).tag(sync=True)
+    in_channels = traitlets.TraitType(8).tag(sync=True)
+    filters = traitlets.TraitType(16).tag(sync=True)
+    kernel_size = traitlets.TraitType(3).tag(sync=True)
+    map_size = traitlets.TraitType(8).tag(sync=True)
+    groups = traitlets.TraitType(4).tag(sync=True)
+    seconds = traitlets.TraitType(12.0).tag(sync=True)
+    progress = traitlets.TraitType(0.0).tag(sync=True)
+    playing = traitlets.TraitType(False).tag(sync=True)
 
     def __init__(
         self,
@@ -161,10 +162,19 @@ class MacOdometer(ShownWidget):
         given = lanes.reading(self._lanes, progress)
         return picture.draw(self._lanes, given, picture.text(self._lanes, given))
 
+    def _writers(self) -> dict[str, Callable[[Path], Any]]:
+        html, *others = super()._writers().items()
+        return dict([html, (".gif", self._animate), *others])
+
+    def _animate(self, target: Path) -> None:
+        drawings = [self._still_at(at / _FRAMES) for at in range(_FRAMES + 1)]
+        _animation.write(drawings, 1000 * self.seconds / _FRAMES, [picture.NOW], target)
+
     def _page_state(self) -> dict[str, Any]:
         return {**super()._page_state(), "playing": False}
 
 
+_FRAMES = 100  # of an animation
 _ORDER = ("standard", "depthwise + pointwise", "grouped", "grouped + shuffled")
 _READ: dict[str, Callable[[str, Any], Any]] = {
     "seconds": lambda name, value: _number(name, value, above=0),

@@ -4,38 +4,39 @@ import { groupOf, placeOf } from "./lanes.js";
 const TEXT_LINE = 20;
 const ARROW_ROOM = 34;
 const LARGEST_MAP = 56;
-const GRID_FROM = 5; // pixels a cell
-const WINDOW_FROM = 3;
+const FRAMED_FROM = 5; // pixels a map
+const WINDOW_FROM = 3; // pixels a value
 const between = (value, low, high) => Math.round(Math.min(Math.max(value, low), high));
 
-/** Where so many square maps stand in a box: side, gap and columns; full rectangles before somewhat larger maps. */
-export function fitMaps(count, width, height) {
-  let best = { score: -1 };
+/** Where so many square maps stand in a box: a row for each group if that makes them hardly smaller, or full rows. */
+export function fitMaps(count, groups, width, height) {
+  let best = { score: 0, cols: count, pitch: 1 };
   for (let cols = 1; cols <= count; cols++) {
-    const rows = Math.ceil(count / cols);
-    const pitch = Math.floor(Math.min(width / cols, height / rows, LARGEST_MAP));
-    const score = pitch * (count % cols ? 0.75 : 1);
-    if (pitch >= 1 && score > best.score) best = { score, cols, rows, pitch };
+    const pitch = Math.floor(Math.min(width / cols, height / Math.ceil(count / cols), LARGEST_MAP));
+    const score = pitch * (cols * groups === count ? 1.5 : count % cols ? 0.75 : 1);
+    if (score > best.score) best = { score, cols, pitch };
   }
-  const { cols = count, rows = 1, pitch = 1 } = best;
+  const { cols, pitch } = best;
   const gap = pitch >= 12 ? 3 : pitch >= 4 ? 1 : 0;
-  return { cols, rows, pitch, side: pitch - gap, gap };
+  return { cols, pitch, side: pitch - gap, gap };
 }
 
-/** A lane's blocks of maps with their places, for a canvas of this width. */
-export function planLane(lane, width) {
-  const [short, tall] = [between(width * 0.3, 44, 76), between(width * 0.45, 64, 116)];
+/** A lane's blocks of maps with their places, for a canvas of this width; `groups` of the grouped lanes order all outputs. */
+export function planLane({ steps, shuffled }, groups, width) {
+  const [short, tall] = [between(width * 0.27, 44, 70), between(width * 0.36, 60, 96)];
+  const several = shuffled || steps.length > 1;
   const middle = TEXT_LINE + short + ARROW_ROOM;
-  const last = middle + short + ARROW_ROOM;
-  const block = (count, top, height) => {
-    const fit = fitMaps(count, width, height);
-    const [left, upper] = [(width - fit.cols * fit.pitch + fit.gap) / 2, top + (height - fit.rows * fit.pitch + fit.gap) / 2];
-    const place = (map) => [left + (map % fit.cols) * fit.pitch, upper + Math.floor(map / fit.cols) * fit.pitch];
-    return { count, top, bottom: top + height, side: fit.side, place };
+  const last = middle + tall + ARROW_ROOM;
+  const block = (count, rows, top, height) => {
+    const { cols, pitch, side, gap } = fitMaps(count, rows, width, height);
+    const left = (width - cols * pitch + gap) / 2;
+    const place = (map) => [left + (map % cols) * pitch, top + Math.floor(map / cols) * pitch];
+    return { count, top, bottom: top + Math.ceil(count / cols) * pitch - gap, side, place };
   };
-  const between_ = lane.shuffled || lane.steps.length > 1 ? [block(lane.steps[0].maps, middle, short)] : [];
-  const blocks = [block(lane.steps[0].reads, TEXT_LINE, short), ...between_, block(lane.steps.at(-1).maps, last, tall)];
-  return { width, blocks, height: last + tall + TEXT_LINE };
+  const [first, end] = [steps[0], steps.at(-1)];
+  const inputs = block(first.reads, groups, TEXT_LINE, short);
+  const outputs = block(end.maps, groups, last, tall);
+  return { width, blocks: [inputs, ...(several ? [block(first.maps, groups, middle, tall)] : []), outputs], height: last + tall + TEXT_LINE };
 }
 
 /**
@@ -60,6 +61,7 @@ export function paintLane(pen, plan, lane, finished, look) {
   words(countText(first.reads, "input map"), 14);
   words(countText(steps.at(-1).maps, "output map"), blocks.at(-1).bottom + 16);
   blocks.slice(1).forEach((block, index) => paintArrow(pen, blocks[index], block, width, look));
+  pen.font = `600 ${pen.font}`;
   steps.forEach((step, index) => paintWords(pen, stepText(step, width), blocks[index], width, look));
   if (shuffled) paintWords(pen, "shuffle: 0 MACs", blocks[1], width, look);
 }
@@ -94,23 +96,11 @@ function paintBlock(pen, { count, side, place }, size, filled, colourOf, { palet
     pen.fillStyle = colourOf(map);
     pen.fillRect(x, y, side, rows * cell);
     if (values % size) pen.fillRect(x, y + rows * cell, (values % size) * cell, cell);
-    if (cell >= GRID_FROM) paintCells(pen, x, y, size, cell, palette.paper);
-    if (side < GRID_FROM) continue;
+    if (side < FRAMED_FROM) continue;
     pen.strokeStyle = palette.grid;
     pen.lineWidth = 1;
     pen.strokeRect(x, y, side, side);
   }
-}
-
-function paintCells(pen, x, y, size, cell, colour) {
-  pen.strokeStyle = colour;
-  pen.lineWidth = 0.5;
-  pen.beginPath();
-  for (let line = 1; line < size; line++) {
-    pen.moveTo(x + line * cell, y), pen.lineTo(x + line * cell, y + size * cell);
-    pen.moveTo(x, y + line * cell), pen.lineTo(x + size * cell, y + line * cell);
-  }
-  pen.stroke();
 }
 
 /** The value at work, and what it reads: its window in each map of its group. */

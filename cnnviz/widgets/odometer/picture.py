@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Callable
 from typing import NamedTuple
 
 from cnnviz.widgets._drawing import Drawing, Words
 from cnnviz.widgets.odometer.lanes import Lane, Step, place
-from cnnviz.widgets.sliding_kernel.shades import hexadecimal
+from cnnviz.widgets.sliding_kernel.shades import hexadecimal, mix
 
 WIDTH, MARGIN, GAP = 800, 16, 20
 LANE = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
 BAR_LEFT, BAR_WIDTH, BAR, ROW = 190, 490, 16, 26  # the bars, and the height of a row
-SHORT, TALL, ARROW, LINE = 54, 80, 34, 20  # heights: inputs and middle, outputs, between them, a line of text
-EMPTY, EDGE, MIXED, INK, NOW = "#f4f5f7", "#b9bdc4", "#5c5c5c", "#1a1a1a", "#c2188f"
+SHORT, TALL, ARROW, LINE = 50, 72, 34, 20  # heights: input maps, others, between them, a line of text
+FRAMED_FROM = 5  # pixels a map
+EMPTY, EDGE, MIXED, NOW = "#f4f5f7", "#b9bdc4", "#5c5c5c", "#c2188f"
+STOPS = (37, 52, 148), (47, 174, 155), (224, 160, 48)  # of the groups' colours
 DONE = ("#00796b", "#4da197")  # of a bar: its first and its second step
 
 
@@ -54,7 +55,7 @@ def draw(four: tuple[Lane, ...], given: int, description: str) -> Drawing:
     drawing.frames.append((x - 1, MARGIN - 4, 1, y - MARGIN, NOW, 1))
     drawing.words.append(Words(MARGIN, y + 16, ratio_text(four), bold=True))
     for at, lane in enumerate(four):
-        bottom = _draw_lane(drawing, lane, MARGIN + at * (LANE + GAP), y + 32, lane.values(given))
+        bottom = _draw_lane(drawing, lane, four[2].steps[0].groups, MARGIN + at * (LANE + GAP), y + 32, given)
     drawing.height = bottom + MARGIN
     return drawing
 
@@ -72,47 +73,30 @@ def _draw_bar(drawing: Drawing, lane: Lane, y: int, given: int, scale: float) ->
     drawing.words.append(Words(BAR_LEFT + BAR_WIDTH + 10, y + 13, count, bold=over))
 
 
-class _Block(NamedTuple):
-    """Square maps in a box, in reading order; `pitch` is a map and the gap behind it."""
-
-    x: float
-    y: float
-    cols: int
-    pitch: int
-    gap: int
-
-
-def _fit(count: int, x: float, y: float, height: int) -> _Block:
-    """Choose the largest maps; full rectangles before somewhat larger ones."""
-    cols, pitch = 1, 1
-    best = -1.0
-    for some in range(1, count + 1):
-        size = int(min(LANE / some, height / -(-count // some), 56))
-        score = size * (0.75 if count % some else 1)
-        if size and score > best:
-            best, cols, pitch = score, some, size
-    gap = 3 if pitch >= 12 else 1 if pitch >= 4 else 0
-    top = y + (height - -(-count // cols) * pitch + gap) / 2
-    return _Block(x + (LANE - cols * pitch + gap) / 2, top, cols, pitch, gap)
-
-
-def _draw_lane(drawing: Drawing, lane: Lane, x: int, y: int, values: list[int]) -> int:
+def _draw_lane(drawing: Drawing, lane: Lane, rows: int, x: int, y: int, given: int) -> int:
+    """Draw a lane's maps; a block has a row for each of so many groups where there is room."""
     first, last = lane.steps[0], lane.steps[-1]
+    values = lane.values(given)
     middle = x + LANE / 2
-    for line, words in enumerate((lane.name, sum_text(lane))):
-        drawing.words.append(Words(middle, y + 14 + line * LINE, words, 14 if len(words) < 25 else 12, anchor="middle"))
-    y += 2 * LINE + 6
-    tops = [y + LINE, y + LINE + SHORT + ARROW, y + LINE + 2 * (SHORT + ARROW)]
-    reads = Step(first.reads, first.reads, 1, first.groups, first.size)
-    drawing.words.append(Words(middle, y + 14, _count(first.reads, "input map"), anchor="middle"))
-    _draw_maps(drawing, reads, x, tops[0], SHORT, reads.values, int)
+    *parts, total = sum_text(lane).split(" = ")
+    for line, words in enumerate((lane.name, total, *parts)):
+        drawing.words.append(Words(middle, y + 14 + line * LINE, words, anchor="middle", bold=line == 0))
+    y += 3 * LINE + 8
+    tops = [y + LINE, y + LINE + SHORT + ARROW, y + LINE + SHORT + TALL + 2 * ARROW]
+    inputs = Step(first.reads, first.reads, 1, first.groups, first.size)
+    blocks = [_Block.of(first.reads, rows, x, tops[0], SHORT)]
+    _draw_maps(drawing, blocks[0], inputs, inputs.values)
     if len(lane.steps) > 1 or lane.shuffled:
-        _draw_maps(drawing, first, x, tops[1], SHORT, values[0], int)
-    _draw_maps(drawing, last, x, tops[2], TALL, values[-1], (lambda m: place(last, m)) if lane.shuffled else int)
+        blocks.append(_Block.of(first.maps, rows, x, tops[1], TALL))
+        _draw_maps(drawing, blocks[1], first, values[0])
+    blocks.append(_Block.of(last.maps, rows, x, tops[2], TALL))
+    _draw_maps(drawing, blocks[-1], last, values[-1], (lambda m: place(last, m)) if lane.shuffled else int)
+    _mark_work(drawing, lane, blocks, values)
     notes = [f"{step.each:,} MAC{'s' * (step.each > 1)} a value" for step in lane.steps]
-    for top, words in zip(tops, [*notes, *["shuffle: 0 MACs"] * lane.shuffled], strict=False):
-        drawing.words.append(Words(middle, top + SHORT + 21, f"↓ {words}", anchor="middle"))
-    drawing.words.append(Words(middle, tops[2] + TALL + 16, _count(last.maps, "output map"), anchor="middle"))
+    for block, words in zip(blocks, [*notes, *["shuffle: 0 MACs"] * lane.shuffled], strict=False):
+        drawing.words.append(Words(middle, block.bottom + 21, f"↓ {words}", anchor="middle"))
+    drawing.words.append(Words(middle, y + 14, _count(first.reads, "input map"), anchor="middle"))
+    drawing.words.append(Words(middle, blocks[-1].bottom + 18, _count(last.maps, "output map"), anchor="middle"))
     return tops[2] + TALL + LINE
 
 
@@ -120,33 +104,69 @@ def _count(number: int, words: str) -> str:
     return f"{number} {words}{'s' * (number > 1)}"
 
 
-def _draw_maps(
-    drawing: Drawing, step: Step, x: float, y: float, height: int, values: int, placed: Callable[[int], int]
-) -> None:
+class _Block(NamedTuple):
+    """Square maps in reading order; `pitch` is a map and the gap behind it."""
+
+    x: float
+    y: float
+    cols: int
+    pitch: int
+    gap: int
+    bottom: float
+
+    @classmethod
+    def of(cls, count: int, groups: int, x: float, y: float, height: int) -> _Block:
+        """Choose the largest maps: a row for each group if they are hardly smaller then, or full rows."""
+        best, cols, pitch = 0.0, count, 1
+        for some in range(1, count + 1):
+            size = int(min(LANE / some, height / -(-count // some), 56))
+            score = size * (1.5 if some * groups == count else 0.75 if count % some else 1)
+            if score > best:
+                best, cols, pitch = score, some, size
+        gap = 3 if pitch >= 12 else 1 if pitch >= 4 else 0
+        return cls(x + (LANE - cols * pitch + gap) / 2, y, cols, pitch, gap, y - (-count // cols) * pitch - gap)
+
+    def box(self, at: int) -> tuple[float, float, int, int]:
+        """Left, top, width and height of a map."""
+        row, col = divmod(at, self.cols)
+        return self.x + col * self.pitch, self.y + row * self.pitch, self.pitch - self.gap, self.pitch - self.gap
+
+
+def _draw_maps(drawing: Drawing, block: _Block, step: Step, values: int, placed: Callable[[int], int] = int) -> None:
     """Draw the maps of a step, so many of whose values are finished."""
-    block = _fit(step.maps, x, y, height)
-    side, area = block.pitch - block.gap, step.size**2
+    area = step.size**2
     for channel in range(step.maps):
-        row, col = divmod(placed(channel), block.cols)
-        left, top = block.x + col * block.pitch, block.y + row * block.pitch
+        left, top, side, _ = box = block.box(placed(channel))
         filled = min(max(values - channel * area, 0), area)
-        colour = group_colour(step.group(channel), step.groups)
         if filled < area:
-            drawing.fills.append((left, top, side, side, EMPTY))
+            drawing.fills.append((*box, EMPTY))
+        colour, cell = group_colour(step.group(channel), step.groups), side / step.size
         rows, rest = divmod(filled, step.size)
-        cell = side / step.size
         if rows:
             drawing.fills.append((left, top, side, rows * cell, colour))
         if rest:
             drawing.fills.append((left, top + rows * cell, rest * cell, cell, colour))
-        if block.gap:
-            drawing.frames.append((left, top, side, side, EDGE, 1))
+        if side >= FRAMED_FROM:
+            drawing.frames.append((*box, EDGE, 1))
+
+
+def _mark_work(drawing: Drawing, lane: Lane, blocks: list[_Block], values: list[int]) -> None:
+    """Frame the map that is being filled, and the maps that its next value reads."""
+    for at, (step, done) in enumerate(zip(lane.steps, values, strict=True)):
+        if done == step.values:
+            continue
+        channel = done // step.size**2
+        inside = step.reads // step.groups
+        first = step.group(channel) * inside
+        boxes = [blocks[at].box(read) for read in range(first, first + inside)] + [blocks[at + 1].box(channel)]
+        boxes += [blocks[-1].box(place(step, channel))] * lane.shuffled
+        drawing.frames += [(*box, NOW, 2 if box[2] >= FRAMED_FROM else 1) for box in boxes]
+        return
 
 
 def group_colour(group: int, groups: int) -> str:
-    """From dark blue to light orange, told apart by lightness too; one group alone is grey (twin in view.js)."""
+    """Between three colours, dark to light so that more than hue tells groups apart; one group alone is grey."""
     if groups == 1:
         return MIXED
-    share = group / (groups - 1)
-    rgb = colorsys.hls_to_rgb((230 - 190 * share) / 360, (36 + 20 * share) / 100, 0.62)
-    return hexadecimal(tuple(255 * part for part in rgb))
+    share = 2 * group / (groups - 1)
+    return hexadecimal(mix(STOPS[0], STOPS[1], share) if share < 1 else mix(STOPS[1], STOPS[2], share - 1))

@@ -37,9 +37,14 @@ export class OdometerSession extends WidgetSession {
     return { in_channels: reads, filters: maps, kernel_size: kernel, map_size: size, groups };
   }
 
+  /** How far they are; what a jslink may have put there counts as the nearest that can be. */
+  get progress() {
+    return Math.min(Math.max(Number(this.get("progress")) || 0, 0), 1);
+  }
+
   /** Multiply-adds that each lane was given. */
   get given() {
-    return reading(this.lanes, this.get("progress"));
+    return reading(this.lanes, this.progress);
   }
 
   /** Multiply-adds a second. */
@@ -51,7 +56,7 @@ export class OdometerSession extends WidgetSession {
 
   play() {
     if (this.get("playing")) return this.set({ playing: false });
-    this.set({ playing: true, ...(this.get("progress") >= 1 && { progress: 0 }) });
+    this.set({ playing: true, ...(this.progress === 1 && { progress: 0 }) });
   }
 
   /** Goes to a place and stays there. */
@@ -75,7 +80,7 @@ export class OdometerSession extends WidgetSession {
     if (calm() && passed < CALM_MS) return;
     this.ticked = now;
     const step = Math.min(passed, calm() ? 2 * CALM_MS : LONGEST_FRAME) / 1000;
-    const progress = Math.min(this.get("progress") + step / this.get("seconds"), 1);
+    const progress = Math.min(this.progress + step / this.get("seconds"), 1);
     if (progress === 1) return this.set({ progress, playing: false });
     this.model.set("progress", progress);
     if (now - this.told_ < TOLD_MS) return;

@@ -20,7 +20,7 @@ const FOLLOWED = 30; // values a second that an eye can follow a window through
 const NARROW = 760;
 const SCRUB = 1000;
 const KEY_STEP = 0.01;
-const HINT = "A colour: made only from the input maps of that colour; grey: made from all of them. Magenta: read and written now.";
+const HINT = "One colour: input maps and what is made of them alone. Grey: all of them together. Magenta: read and written now.";
 const whole = (n) => n.toLocaleString("en");
 const rounded = (x) => String(Number(x.toPrecision(3)));
 
@@ -59,7 +59,7 @@ class OdometerView extends WidgetView {
     this.lanes = session.lanes.map(({ name }) => laneParts(name));
     this.description = element("div", { class: "sk-description", role: "status" });
     this.root.append(
-      element("div", { class: "sk-row sk-bar" }, this.playing, this.rewinding, this.scrub.node, this.pace.node, element("span", { class: "sk-space" }), this.undoing, this.button("reset", "Reset", "back to the beginning", () => session.reset())),
+      element("div", { class: "sk-row sk-bar" }, this.playing, this.rewinding, this.scrub.node, this.pace.node, this.undoing, this.button("reset", "Reset", "back to the beginning", () => session.reset())),
       element("div", { class: "sk-figure" },
         element("div", { class: "od-race" }, ...this.lanes.map(({ row }) => row)), this.facts,
         element("div", { class: "od-lanes" }, ...this.lanes.map(({ column }) => column))),
@@ -91,7 +91,7 @@ class OdometerView extends WidgetView {
   key(event) {
     if (event.target !== this.root || event.altKey || event.ctrlKey || event.metaKey) return;
     const { session } = this;
-    const by = (step) => () => session.go(session.get("progress") + step);
+    const by = (step) => () => session.go(session.progress + step);
     const action = { " ": () => session.play(), ArrowRight: by(KEY_STEP), ArrowLeft: by(-KEY_STEP), Home: by(-1), End: by(1) }[event.key];
     if (!action) return;
     event.preventDefault();
@@ -107,6 +107,7 @@ class OdometerView extends WidgetView {
     this.readColours();
     const { lanes, given } = session;
     this.root.classList.toggle("od-narrow", this.root.clientWidth < NARROW);
+    this.root.style.setProperty("--od-digits", whole(longest(lanes)).length);
     this.lanes.forEach((parts, index) => this.drawLane(parts, lanes[index], given, longest(lanes)));
     setText(this.facts, ratioText(lanes));
     this.drawControls(given);
@@ -115,9 +116,9 @@ class OdometerView extends WidgetView {
 
   readColours() {
     const style = getComputedStyle(this.root);
-    const [panel, light] = ["--sk-panel", "--od-light"].map((name) => style.getPropertyValue(name).trim());
-    this.palette.panel = panel;
-    this.colour = (group, groups) => (groups === 1 ? this.palette.faint : groupColour(group / (groups - 1), Number(light)));
+    this.palette.panel = style.getPropertyValue("--sk-panel").trim();
+    const stops = ["first", "middle", "last"].map((name) => style.getPropertyValue(`--od-${name}`).split(" ").map(Number));
+    this.colour = (group, groups) => (groups === 1 ? this.palette.faint : groupColour(group / (groups - 1), stops));
   }
 
   drawLane(parts, lane, given, most) {
@@ -129,7 +130,7 @@ class OdometerView extends WidgetView {
     parts.column.classList.toggle("od-over", over);
     parts.row.classList.toggle("od-over", over);
     setText(parts.sum, sumText(lane));
-    const plan = planLane(lane, Math.max(parts.column.clientWidth, 60));
+    const plan = planLane(lane, session.sizes.groups, Math.max(parts.column.clientWidth, 60));
     const pen = this.fitCanvas(parts.canvas, plan.width, plan.height);
     pen.clearRect(0, 0, plan.width, plan.height);
     const atWork = lane.steps.find(({ values }, index) => finished[index] < values);
@@ -145,9 +146,9 @@ class OdometerView extends WidgetView {
     const { sizes } = session;
     const playing = session.get("playing");
     setText(this.playing, playing ? "Pause" : "Play");
-    this.rewinding.disabled = session.get("progress") === 0;
+    this.rewinding.disabled = session.progress === 0;
     this.undoing.disabled = session.undone.length === 0;
-    this.scrub.update(Math.round(session.get("progress") * SCRUB), SCRUB, whole(given));
+    this.scrub.update(Math.round(session.progress * SCRUB), SCRUB, whole(given));
     this.pace.choose(PACES, session.get("seconds"), `${shortened(session.speed)} MACs/s`);
     for (const one of this.sizes) one.choose(STOPS[one.name].filter((value) => isPossible(sizes, one.name, value)), sizes[one.name], String(sizes[one.name]));
   }
@@ -161,7 +162,7 @@ function laneParts(name) {
 }
 
 /** The bar of a lane on the scale of all, a part for each step, filled as far as its work is done. */
-function drawRow({ bar, now, count }, { steps, macs }, done, given, most) {
+function drawRow({ bar, now, count }, { steps }, done, given, most) {
   while (bar.childElementCount < steps.length) bar.append(element("div", {}, element("div")));
   let before = 0;
   steps.forEach((step, index) => {
@@ -171,7 +172,7 @@ function drawRow({ bar, now, count }, { steps, macs }, done, given, most) {
     before += step.macs;
   });
   now.style.left = `${(100 * given) / most}%`;
-  setText(count, `${whole(done)}${done === macs ? " ✓" : ""}`);
+  setText(count, whole(done));
 }
 
 function sumText({ steps, shuffled, macs }) {
@@ -200,9 +201,11 @@ function shortened(n) {
   return unit === 1 ? whole(Math.round(n)) : rounded(n / (unit === 1e4 ? 1e3 : unit)) + letter;
 }
 
-/** From dark blue to light orange: told apart by lightness too. The twin of group_colour in picture.py. */
-function groupColour(share, light) {
-  return `hsl(${230 - 190 * share} 62% ${light + 20 * share}%)`;
+/** A colour between three, dark to light so that more than hue tells groups apart; the twin of group_colour in picture.py. */
+function groupColour(share, stops) {
+  const at = share < 0.5 ? 0 : 1;
+  const parts = stops[at].map((part, i) => part + (stops[at + 1][i] - part) * (2 * share - at));
+  return `rgb(${parts.join(" ")})`;
 }
 
 export default widgetOf((model) => new OdometerSession(model), (session, el) => new OdometerView(session, el));
