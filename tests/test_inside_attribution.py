@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import random
+import warnings
 from functools import partial
 
 import numpy as np
 import torch
+from captum import attr
 from torch import nn
 
-from cnnviz import inside
+from cnnviz import inside, models
 
 
 class Net(nn.Module):
@@ -20,7 +22,7 @@ class Net(nn.Module):
         super().__init__()
         chance = random.Random(seed)
         channels = chance.choice((2, 4))
-        self.steps = [chance.choice(("plain", "shared", "branches", "skip", "residual", "pool")) for _ in range(4)]
+        self.steps = [chance.choice(("plain", "shared", "branches", "skip", "residual", "pool")) for _ in range(3)]
         self.stem = nn.Conv2d(chance.choice((1, 3)), channels, 3)
         self.relu = nn.ReLU(inplace=chance.random() < 0.5)
         self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1, groups=2) for _ in self.steps)
@@ -28,7 +30,7 @@ class Net(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in self.steps)
         self.relus = nn.ModuleList(nn.ReLU() for _ in self.steps)
         self.head = nn.Linear(channels, 5)
-        self.places = ["stem", "convs.1", "convs.3"] + ["relus.3"] * (self.steps[3] not in ("shared", "branches"))
+        self.places = ["stem", "convs.1", "convs.2"] + ["relus.2"] * (self.steps[2] not in ("shared", "branches"))
         for norm in self.norms:
             nn.init.normal_(norm.running_mean, std=0.3)
 
@@ -130,3 +132,55 @@ def largest_difference(seeds):
 def test_saliency_guided_backpropagation_and_deconvnet_are_their_definitions_on_200_random_nets():
     for method, difference in largest_difference(range(200)).items():
         assert difference < 1e-6, method
+
+
+def test_occlusion_is_the_mean_fall_of_the_score_over_the_windows_that_cover_a_pixel():
+    net = models.create("lenet5").eval()
+    x = torch.rand(32, 32)
+    ours = inside.occlusion(net, x, target=4, window=7, stride=3, baseline=0.5)
+    falls, covered = torch.zeros(32, 32), torch.zeros(32, 32)
+    with torch.no_grad():
+        for row in range(0, 28, 3):  # the last windows reach over the edge
+            for column in range(0, 28, 3):
+                patch = x.clone()
+                patch[row : row + 7, column : column + 7] = 0.5
+                falls[row : row + 7, column : column + 7] += (net(x[None, None]) - net(patch[None, None]))[0, 4]
+                covered[row : row + 7, column : column + 7] += 1
+    np.testing.assert_allclose(ours.values, falls / covered, atol=1e-6)
+
+
+def test_grad_cam_is_its_definition():
+    for seed in range(10):
+        torch.manual_seed(seed)
+        net = Net(seed).eval().requires_grad_(False)  # frozen, which captum alone does not take
+        x = torch.randn(1, net.stem.in_channels, 11, 12)
+        kept = []
+        handle = net.convs[1].register_forward_hook(lambda *given, kept=kept: kept.append(given[2].requires_grad_()))
+        score = net(x)[0, 2]
+        handle.remove()
+        weights = torch.autograd.grad(score, kept[0])[0].mean((2, 3), keepdim=True)
+        maps = (weights * kept[0]).sum(1, keepdim=True).relu()
+        enlarged = nn.functional.interpolate(maps, size=(11, 12), mode="bilinear")[0, 0].detach()
+        np.testing.assert_allclose(inside.grad_cam(net, x, "convs.1", 2).values, enlarged, atol=1e-6)
+
+
+def test_captum_alone_misses_skips_and_branches():
+    """Why each ReLU gets a copy of its input: if captum learns this by itself, ours can go."""
+
+    class Skip(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(1, 2, 3), nn.ReLU()
+
+        def forward(self, x):
+            x = self.conv(x)
+            return (self.relu(x) - 2 * x).mean((2, 3))
+
+    torch.manual_seed(0)
+    net, x = Skip().eval(), torch.rand(1, 1, 8, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = attr.GuidedBackprop(copy.deepcopy(net)).attribute(x.clone(), 0)[0]
+    ours = inside.guided_backpropagation(net, x, 0).values
+    np.testing.assert_allclose(ours, by_hand(net, x[0], partial(scored, target=0), guided=True), atol=1e-6)
+    assert np.abs(alone.detach().numpy() - ours).max() > 0.01

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnviz._checks import _number, _whole
-from cnnviz.inside._layers import as_batch, called, find_channel, find_layer, find_target, maps, quiet
+from cnnviz.inside._layers import as_batch, called, find_channel, find_layer, find_target, maps, quiet, with_gradients
 from cnnviz.inside._pictures import Group, Pictures
 
 aten = torch.ops.aten
 AT_ONCE = 64  # occluded pictures that go through the network together
 
 
+@with_gradients
 def saliency(model: nn.Module, picture: Any, target: int | None = None) -> Pictures:
     """Return how strongly each pixel moves a class's score: the largest |gradient| of its channels, ``(H, W)``.
 
@@ -56,6 +57,7 @@ def saliency(model: nn.Module, picture: Any, target: int | None = None) -> Pictu
     return _beside(batch, values, f"saliency of class {target}", "heat", target=target)
 
 
+@with_gradients
 def guided_backpropagation(model: nn.Module, picture: Any, target: int | None = None) -> Pictures:
     """Return the gradient of a class's score, of which each ReLU lets only positive parts back: ``(C, H, W)``.
 
@@ -77,6 +79,7 @@ def guided_backpropagation(model: nn.Module, picture: Any, target: int | None = 
     return _beside(batch, values, f"guided backpropagation of class {target}", "signed", target=target)
 
 
+@with_gradients
 def deconvnet(model: nn.Module, picture: Any, layer: str | nn.Module, channel: int) -> Pictures:
     """Return what excites a channel where it answers most, sent back to the pixels by ZFNet's deconvnet: ``(C, H, W)``.
 
@@ -165,6 +168,7 @@ def occlusion(
     return _beside(batch, values, about, "signed", target=target)
 
 
+@with_gradients
 def grad_cam(model: nn.Module, picture: Any, layer: str | nn.Module, target: int | None = None) -> Pictures:
     """Return a layer's maps, weighted by their mean gradients, summed, without what is negative: ``(H, W)``.
 
@@ -209,7 +213,8 @@ def _maps(net: nn.Module, batch: Tensor, name: str) -> Tensor:
     found = maps(net, batch, [name]).get(name)
     if found is None or found.dim() != 4:
         gives = "is not used" if found is None else f"gives {tuple(found.shape)}, no maps"
-        raise ValueError(f"layer {name} of {called(net)} {gives}: use one that gives (N, channels, height, width)")
+        whole = f"layer {name} of {called(net)}" if name else called(net)
+        raise ValueError(f"{whole} {gives}: use a layer that gives (N, channels, height, width)")
     return found[0]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
-from collections.abc import Iterable
-from typing import Any
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +17,10 @@ from cnnviz._checks import _either, _short, _whole
 
 SIDES = (32, 28, 64, 224, 227, 299, 48, 96, 128, 16, 8)  # of pictures that networks are built for, the usual ones first
 GREY = (0.299, 0.587, 0.114)  # brightness of red, green and blue, as in `images`
+LARGEST = 1024  # pixels across: more fill the memory with maps
 Kinds = type[nn.Module] | tuple[type[nn.Module], ...]
+Function = TypeVar("Function", bound=Callable[..., Any])
+_copies: weakref.WeakSet[nn.Module] = weakref.WeakSet()  # what `quiet` made: not to be copied again
 
 
 def quiet(model: nn.Module) -> nn.Module:
@@ -34,7 +38,17 @@ def quiet(model: nn.Module) -> nn.Module:
             if isinstance(tensor, Tensor):  # without autograd's count of changes: a run beside us makes steps
                 same = tensor.data
                 shared[id(tensor)] = nn.Parameter(same, False) if isinstance(tensor, nn.Parameter) else same
-    return copy.deepcopy(model, shared).eval()
+    try:
+        _copies.add(other := copy.deepcopy(model, shared).eval())
+        return other
+    except (TypeError, RuntimeError, AttributeError) as error:  # a lock, a file, a tensor in a list ...
+        text = f"{called(model)} holds something that cannot be copied ({error})"
+        raise ValueError(f"{text}: keep it outside of the network") from error
+
+
+def with_gradients(function: Function) -> Function:
+    """Decorate what needs gradients, so that it works inside of ``torch.no_grad()`` too."""
+    return torch.inference_mode(False)(torch.enable_grad()(function))
 
 
 def check_network(model: Any) -> None:
@@ -114,7 +128,8 @@ def find_target(scores: Tensor, target: Any = None) -> int:
         raise ValueError(f"the network gives {shape}: use one that gives scores (N, classes)")
     if target is None:
         return int(scores[0].argmax())
-    return _whole("target", target.item() if isinstance(target, Tensor) else target, 0, scores.shape[1] - 1)
+    single = isinstance(target, Tensor) and target.numel() == 1
+    return _whole("target", target.item() if single else target, 0, scores.shape[1] - 1)
 
 
 def as_batch(picture: Any, model: nn.Module) -> Tensor:
@@ -122,7 +137,7 @@ def as_batch(picture: Any, model: nn.Module) -> Tensor:
     batch, said = fitted(picture, model)
     if said:
         depth, frame = 1, sys._getframe()
-        while frame.f_back and frame.f_globals.get("__name__", "").startswith("cnnviz."):
+        while frame.f_back and frame.f_globals.get("__name__", "").startswith(("cnnviz.", "torch.")):
             depth, frame = depth + 1, frame.f_back
         warnings.warn(said, stacklevel=depth)  # at the user's own line
     return batch
@@ -150,17 +165,20 @@ def fitted(picture: Any, model: nn.Module) -> tuple[Tensor, str]:
     >>> print(tuple(batch.shape), said)
     (1, 1, 32, 32) the picture was made grey and resized from 40 x 40 to 32 x 32, as Sequential takes it
     """
-    net = quiet(model)
+    net = model if model in _copies else quiet(model)
     changes: list[str] = []
     weight = next(net.parameters(), torch.empty(0))
     x = _channels_first(_numbers(picture, changes), net, changes).to(weight)[None]
-    fault = _fault(net, x)
-    sizes = (side for side in SIDES if fault and not _fault(net, _resized(x, side)))
-    if side := next(sizes, None):
-        changes.append(f"resized from {x.shape[2]} x {x.shape[3]} to {side} x {side}")
-        x = _resized(x, side)
-    elif fault:
-        raise ValueError(f"a picture of {' x '.join(map(str, x.shape[1:]))} does not fit {called(model)}: {fault}")
+    before, longest = tuple(x.shape[2:]), max(x.shape[2:])
+    if longest > LARGEST:
+        x = _resized(x, *(max(1, round(side * LARGEST / longest)) for side in before))
+    if fault := _fault(net, x):
+        side = next((side for side in SIDES if not _fault(net, _resized(x, side, side))), None)
+        if side is None:
+            raise ValueError(f"a picture of {' x '.join(map(str, x.shape[1:]))} does not fit {called(model)}: {fault}")
+        x = _resized(x, side, side)
+    if x.shape[2:] != before:
+        changes.append(f"resized from {before[0]} x {before[1]} to {x.shape[2]} x {x.shape[3]}")
     return x, f"the picture was {_and(changes)}, as {called(model)} takes it" if changes else ""
 
 
@@ -200,13 +218,15 @@ def _numbers(picture: Any, changes: list[str]) -> Tensor:
     if isinstance(picture, str):
         raise ValueError(f"picture {_short(picture)} is a text: use images.open(path), or images.get(name)")
     try:
-        x = torch.as_tensor(np.ascontiguousarray(picture) if isinstance(picture, np.ndarray) else picture).detach()
-        bytes_ = x.dtype == torch.uint8
-        x = x.float()
+        given = torch.as_tensor(np.array(picture) if isinstance(picture, np.ndarray) else picture)
+        if given.is_complex():
+            raise TypeError
+        x = given.detach().to(torch.float32, copy=True)
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"picture {_short(picture)} is no array of numbers: use a tensor (C, H, W)") from None
-    if bytes_:
-        x = x / 255
+        words = " ".join(_short(picture).split())
+        raise ValueError(f"picture {words} is no array of numbers: use a tensor (C, H, W)") from None
+    if given.dtype == torch.uint8:
+        x /= 255
         changes.append("divided by 255")
     shape = " x ".join(map(str, x.shape)) or "one number"
     if x.dim() == 4 and len(x) == 1:
@@ -252,8 +272,8 @@ def _fault(net: nn.Module, x: Tensor) -> str:
     return ""
 
 
-def _resized(x: Tensor, side: int) -> Tensor:
-    return nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+def _resized(x: Tensor, height: int, width: int) -> Tensor:
+    return nn.functional.interpolate(x, size=(height, width), mode="bilinear", antialias=True)
 
 
 def _line(layer: nn.Module) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from cnnviz._checks import _number, _one_of, _short, _whole
 from cnnviz._randomness import OwnRandomness
-from cnnviz.inside._layers import as_batch, find_target, quiet
+from cnnviz.inside._layers import as_batch, find_target, quiet, with_gradients
 from cnnviz.inside._pictures import Pictures
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def agreement(one: Pictures | np.ndarray, other: Pictures | np.ndarray) -> float
     >>> inside.agreement(np.array([1, 2, 3.0]), np.array([10, 20, 25.0]))
     1.0
     """
-    first, second = (np.asarray(getattr(result, "values", result), dtype=np.float64) for result in (one, other))
+    first, second = (np.asarray(result.values if isinstance(result, Pictures) else result) for result in (one, other))
     if first.shape != second.shape or not first.size:
         raise ValueError(f"results of the shapes {first.shape} and {second.shape} cannot be compared: use one shape")
     ranks = [_mean_ranks(values.ravel()) for values in (first, second)]
@@ -158,6 +158,7 @@ def randomised(model: nn.Module, seed: int = 0) -> nn.Module:
     return net.requires_grad_()
 
 
+@with_gradients
 def fool(model: nn.Module, picture: Any, size: float, target: int | None = None) -> Tensor:
     """Return the picture after one step against the network: each value moved by `size`, up or down.
 
@@ -203,12 +204,12 @@ def _ranks(ranking: Any, picture: Tensor, seed: int) -> Tensor:
         if _one_of("ranking", ranking, ("random", "brightest")) == "brightest":
             return picture.mean(0)
         return torch.rand(picture.shape[1:], generator=torch.Generator().manual_seed(seed))
-    values = getattr(ranking, "values", ranking)
+    values = ranking.values if isinstance(ranking, Pictures) else ranking
     try:
         values = torch.as_tensor(values.detach() if isinstance(values, Tensor) else np.asarray(values)).float().cpu()
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
-            f"ranking {_short(ranking)} is neither a result nor an array: use inside.occlusion(...)"
+            f"ranking {' '.join(_short(ranking).split())} is neither a result nor an array: use inside.occlusion(...)"
         ) from None
     return values.amax(0) if values.dim() == 3 else values
 
