@@ -43,8 +43,9 @@ def test_the_slider_of_the_ink_the_groups_and_undo(lab: LabPage, show: Callable[
     view.click("channel", 0, 11)  # the same channel again: the ink is taken away
     wait_said(view, "click a channel")
     view.press("undo")
-    view.switch("shuffled", on=False)
+    view.click("place", 0, 3)
     wait_said(view, "ink in channel 11 reaches 4 of 12 outputs")
+    assert not view.root.locator("input[data-name='shuffled']").is_checked()
     view.switch("shuffle", on=False)
     wait_said(view, "ink in channel 11 reaches 4 of 12 maps")
     view.press("reset")

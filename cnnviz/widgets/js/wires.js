@@ -39,7 +39,7 @@ function withinGroups(above, below, groups) {
 
 /** One sentence on where the ink is. */
 export function inkText({ counts, inked }) {
-  if (!inked[0].size) return counts.length > 2 ? "click a channel: a drop of ink" : "";
+  if (!inked[0].size) return counts.length > 2 ? "click a channel: a drop of ink; the third row: the shuffle" : "";
   const [reached, all] = [inked[inked.length - 1].size, counts[counts.length - 1]];
   return `ink in channel ${[...inked[0]][0]} reaches ${reached === all ? "all" : `${reached} of`} ${all} ${counts.length > 2 ? "outputs" : "maps"}`;
 }

@@ -17,7 +17,7 @@ export function growRoom(room, layer) {
   const up = (count) => (exact ? count : ROOMS.find((size) => size >= count) ?? count);
   const needed = {
     inRows: up(layer.rows.length), inCols: up(layer.cols.length), outRows: up(layer.outHeight), outCols: up(layer.outWidth),
-    kernel: Math.max(exact ? 1 : 5, layer.kernelHeight, layer.kernelWidth),
+    kernel: Math.max(picture ? 1 : exact ? 2 : 5, layer.kernelHeight, layer.kernelWidth),
   };
   if (!room || room.picture !== picture) return { picture, ...needed };
   const grown = { picture };

@@ -40,12 +40,13 @@ function focusAt(view, event) {
 
 function boxAt(view, event) {
   const [x, y] = pointOf(view, event);
-  return view.boxes.find((box) => box.row < 2 && x >= box.x && x < box.x + box.side && y >= box.y && y < box.y + box.side);
+  return view.boxes.find((box) => box.row < 3 && x >= box.x && x < box.x + box.side && y >= box.y && y < box.y + box.side);
 }
 
 function click(view, event) {
   const box = boxAt(view, event);
   if (box?.kind === "filter") return view.session.set({ filter: box.index });
+  if (box?.kind === "place") return view.session.set({ shuffle: view.look.shuffle === "on" ? "off" : "on" }, { gesture: null });
   if (box) {
     view.channel = box.index;
     const { shuffle, ink } = view.look;

@@ -21,12 +21,13 @@ export function stripBoxes(scene, { counts, order }, filters, width, fontSize) {
   const scale = fontSize / 14;
   const rows = counts.map((count) => Array.from({ length: Math.min(count, MOST) }, (_, index) => index));
   rows[1] = filters;
-  const room = Math.floor((width - LEFT * scale - 10) / Math.max(...rows.map((row) => row.length))) - 10;
-  const side = Math.max(18, Math.min(twice ? 32 * scale : 48, room));
+  const room = (width - LEFT * scale - 10) / Math.max(...rows.map((row) => row.length));
+  const step = Math.min(twice ? 32 * scale + 10 : 58, room); // from box to box
+  const side = Math.max(12, Math.floor(step - Math.min(10, step / 4)));
   const below = scene.stripHeight - side - (twice ? 8 + 22 * scale : 22); // where the last row stands
   return rows.flatMap((row, at) => row.map((index, column) => ({
     kind: Object.keys(ROWS)[at], row: at, index, source: at === 2 ? order[index] : index, side,
-    x: LEFT * scale + column * (side + 10), y: scene.stripTop + 8 + ((below - 8) * at) / (rows.length - 1),
+    x: LEFT * scale + column * step, y: scene.stripTop + 8 + ((below - 8) * at) / (rows.length - 1),
   })));
 }
 
@@ -49,7 +50,9 @@ export function paintStrip(view) {
   });
   paintWires(frame);
   for (const box of boxes) (frame.twice || wires.inked[0].size ? paintNumber : paintPicture)(frame, box);
-  if (frame.twice) write(inkText(wires), "left", boxes[0].x, frame.scene.stripTop + frame.scene.stripHeight - 0.7 * fontSize);
+  const text = frame.twice ? inkText(wires) : "";
+  const room = frame.width - context.measureText(text).width - 4;
+  write(text, "left", Math.max(0, Math.min(boxes[0].x, room)), frame.scene.stripTop + frame.scene.stripHeight - 0.7 * fontSize);
 }
 
 /** The colour of a box's group: of a place, that of the group that its map comes from. */

@@ -42,7 +42,7 @@ class Wires(NamedTuple):
         """Say where the ink is, in one sentence."""
         second = len(self.counts) > 2
         if not self.inked[0]:
-            return "click a channel: a drop of ink" if second else ""
+            return "click a channel: a drop of ink; the third row: the shuffle" if second else ""
         reached, every = len(self.inked[-1]), self.counts[-1]
         words = f"ink in channel {min(self.inked[0])} reaches {'all' if reached == every else f'{reached} of'} {every}"
         return f"{words} {'outputs' if second else 'maps'}"
