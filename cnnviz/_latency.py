@@ -25,7 +25,7 @@ from cnnviz._memory import is_about_memory, keep_freed_memory, within_memory
 BLOCK = 0.001  # seconds: long enough for reading the clock not to count, and shorter than a busy system's time slice
 STEPS = 100  # of the clock, in a block: within 1 %
 LONGEST_BLOCK = 1.0  # seconds
-LEAST_BLOCKS = 7
+LEAST_BLOCKS = 11
 CACHE, MOST = 32 << 20, 128 << 20  # bytes of a cache nobody knows; of all the inputs that take turns
 MOST_INPUTS = 10_000  # for very small ones, which no cache would notice
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -62,6 +62,11 @@ class Latency:
     def median(self) -> float:
         """Half of the blocks were faster."""
         return statistics.median(self.seconds)
+
+    @property
+    def fastest(self) -> float:
+        """The time of the fastest block: whatever else a machine does only adds to a time."""
+        return min(self.seconds)
 
     @property
     def middle_half(self) -> tuple[float, float]:
@@ -103,7 +108,7 @@ def latency(
     channels_last
         Keep the channels of a place side by side in memory, (N, H, W, C).
     seconds
-        How long to measure, about; at least seven blocks.
+        How long to measure, about; at least eleven blocks.
 
     Raises
     ------
@@ -118,7 +123,7 @@ def latency(
     --------
     >>> from torch import nn
     >>> taken = latency(nn.Conv2d(8, 8, 3), (8, 16, 16), seconds=0.01)
-    >>> taken.median > 0 and len(taken.seconds) >= 7
+    >>> taken.median > 0 and len(taken.seconds) >= 11
     True
     """
     setting = read_setting(batch, device, dtype, channels_last)
@@ -163,22 +168,18 @@ def _prepared(
             for weights in module.parameters():
                 nn.init.normal_(weights, std=0.01)
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format
-    module = module.eval().to(setting.device, setting.dtype, memory_format=layout)
     shape = (setting.batch, *shape_of(input_size, input_size))
-    if shape not in pool:
-        pool[shape] = _inputs(shape, setting, layout)
-    inputs = itertools.cycle(pool[shape])
-
-    def call() -> Tensor:
-        return module(next(inputs))
-
     try:
-        call()
+        module = module.eval().to(setting.device, setting.dtype, memory_format=layout)
+        if shape not in pool:
+            pool[shape] = _inputs(shape, setting, layout)
+        inputs = itertools.cycle(pool[shape])
+        module(next(inputs))
     except (RuntimeError, ValueError, TypeError) as error:
         if is_about_memory(error):
             raise
         raise ValueError(f"{type(module).__name__} cannot be timed on an input of {shape}: {error}") from error
-    return call
+    return lambda: module(next(inputs))
 
 
 def _inputs(shape: tuple[int, ...], setting: Setting, layout: torch.memory_format) -> Sequence[Tensor]:

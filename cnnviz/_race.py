@@ -29,7 +29,8 @@ NOTHING = math.nan
 class Lap(NamedTuple):
     """One cell of the grid: how many times fewer MACs, how many times faster as predicted and as measured.
 
-    The last four times are seconds of a run: of the standard convolution, the separable form, and its two steps.
+    The last four times are seconds of a run, those of the fastest block: of the standard convolution, of the separable
+    form, and of its two steps.
     """
 
     channels: int
@@ -37,8 +38,8 @@ class Lap(NamedTuple):
     macs: float
     predicted: float = NOTHING
     measured: float = NOTHING
-    lowest: float = NOTHING  # a quarter of the pairs of blocks was below
-    highest: float = NOTHING  # a quarter was above
+    lowest: float = NOTHING  # half of the pairs of blocks were between these two:
+    highest: float = NOTHING  # far apart, if the machine had other things to do
     standard: float = NOTHING
     separable: float = NOTHING
     depthwise: float = NOTHING
@@ -118,7 +119,8 @@ class Race:
         for name, colour in (("macs", "#9aa1ab"), ("predicted", "#b35900"), ("measured", "#1f66b0")):
             bars = {"x": places, "y": [round(getattr(lap, name), 2) for lap in laps], "marker_color": colour}
             if name == "measured":
-                above, below = ([abs(lap[n] - lap.measured) for lap in laps] for n in (6, 5))
+                above = [max(0, lap.highest - lap.measured) for lap in laps]
+                below = [max(0, lap.measured - lap.lowest) for lap in laps]
                 bars["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
             chart.add_bar(name={"macs": "fewer MACs", "predicted": "predicted by roofline"}.get(name, name), **bars)
         words = {"text": "<br>".join(self._title()), "font": {"size": 13}}
@@ -142,6 +144,11 @@ class Race:
         return [Line(0, str(lap.channels), lap.cells()) for lap in self.laps]
 
 
+def recorded() -> list[Race]:
+    """Races that were recorded on the machines that they name, for readers who have none like it."""
+    return [Race.from_csv(path) for path in sorted((Path(__file__).parent / "recorded").glob("race-*.csv"))]
+
+
 def race(
     channels: int | Sequence[int] = (16, 64, 256),
     sizes: int | Sequence[int] = (7, 14, 28, 56),
@@ -157,8 +164,8 @@ def race(
     """Set a standard convolution against its separable form: multiply-adds, prediction, clock.
 
     The standard one has as many filters as channels. The separable one is a depthwise convolution (or one with
-    ``groups``) and a 1x1. In each cell of the grid all are timed in turns, so that whatever else the machine does falls
-    on all alike. A cell that does not fit into memory is marked, and the rest goes on.
+    ``groups``) and a 1x1. In each cell of the grid all are timed in turns, and of each the fastest block counts, since
+    whatever else the machine does only adds to a time. A cell that does not fit into memory is marked, no more.
 
     Parameters
     ----------
@@ -236,7 +243,7 @@ def _lap(
         taken = together([(network, shape) for network in networks], setting, seconds)
     except torch.OutOfMemoryError:
         return Lap(channels, size, macs, note="out of memory")
-    times = [one.median for one in taken]
+    times = [one.fastest for one in taken]
     pairs = [one / other for one, other in zip(taken[0].seconds, taken[1].seconds, strict=True)]
     low, _, high = statistics.quantiles(pairs, n=4)
     return Lap(channels, size, macs, least[0] / least[1], times[0] / times[1], low, high, *times)

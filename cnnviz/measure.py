@@ -2,7 +2,8 @@
 
 `cost_table` counts parameters, multiply-adds and activations. `latency` takes the time of a module, and
 `roofline` measures how fast this machine computes and copies, and says which of the two holds a layer up.
-`race` sets a standard convolution against its separable form over a grid: multiply-adds, prediction, clock.
+`race` sets a standard convolution against its separable form over a grid: multiply-adds, prediction, clock;
+`recorded` has such races of other machines.
 `surfaces` computes what the separable form costs of the standard one.
 """
 
@@ -15,7 +16,7 @@ from cnnviz._counting import ForwardFailed, cost_table, module_of, native_size
 
 if TYPE_CHECKING:
     from cnnviz._latency import Latency, latency
-    from cnnviz._race import Lap, Race, race
+    from cnnviz._race import Lap, Race, race, recorded
     from cnnviz._roofline import Roofline, roofline
     from cnnviz._surfaces import surfaces
     from cnnviz.audit import audit
@@ -27,6 +28,7 @@ _HOMES = {  # what a bill does not need is loaded when it is asked for
     "Lap": "cnnviz._race",
     "Race": "cnnviz._race",
     "race": "cnnviz._race",
+    "recorded": "cnnviz._race",
     "Roofline": "cnnviz._roofline",
     "roofline": "cnnviz._roofline",
     "surfaces": "cnnviz._surfaces",
@@ -43,6 +45,7 @@ __all__ = [
     "module_of",
     "native_size",
     "race",
+    "recorded",
     "roofline",
     "surfaces",
 ]
