@@ -165,7 +165,7 @@ def race(
 
     The standard one has as many filters as channels. The separable one is a depthwise convolution (or one with
     ``groups``) and a 1x1. In each cell of the grid all are timed in turns, and of each the fastest block counts, since
-    whatever else the machine does only adds to a time. A cell that does not fit into memory is marked, no more.
+    whatever else the machine does only adds to a time. A cell that does not fit into memory is only marked.
 
     Parameters
     ----------
