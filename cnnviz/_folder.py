@@ -33,11 +33,18 @@ def read(path: str | os.PathLike[str], size: int) -> tuple[Tensor, Tensor, tuple
                 raise ValueError(
                     f"{str(path)!r} holds more than a gigabyte of pictures at size={size}: use a smaller size"
                 )
+    return usable(pictures, skipped, f"{str(path)!r} needs two folders or more, one a class")
+
+
+def usable(
+    pictures: dict[str, list[np.ndarray]], skipped: list[str], needs: str
+) -> tuple[Tensor, Tensor, tuple[str, ...], tuple[str, ...]]:
+    """Pictures, labels, names and what was left out, of the classes that have two pictures or more."""
     usable = {name: listed for name, listed in pictures.items() if len(listed) > 1}
     skipped += [f"{name!r}: fewer than two pictures in it can be read" for name in pictures if name not in usable]
     if len(usable) < 2:
         why = f" ({'; '.join(skipped[:3])}{'; ...' * (len(skipped) > 3)})" if skipped else ""
-        raise ValueError(f"{str(path)!r} needs two folders or more, one a class, with two pictures or more each{why}")
+        raise ValueError(f"{needs}, with two pictures or more each{why}")
     x = torch.from_numpy(np.stack([picture for listed in usable.values() for picture in listed]))
     y = torch.tensor([label for label, listed in enumerate(usable.values()) for _ in listed])
     return x, y, tuple(usable), tuple(skipped)
@@ -59,12 +66,16 @@ def _inside(folder: Path, root: Path, skipped: list[str]) -> list[Path]:
 
 
 def _picture(file: Path, root: Path, size: int, skipped: list[str]) -> np.ndarray | None:
-    """A square (3, size, size) with the picture in its middle and zeros around, or None."""
     try:
-        picture = images.open(file, size)
+        return square(images.open(file, size), size)
     except ValueError as error:
-        skipped.append(f"{str(file.relative_to(root))!r}: {error}")
+        reason = str(error).removeprefix(f"{os.fspath(file)!r} ")
+        skipped.append(f"{str(file.relative_to(root))!r}: {reason}")
         return None
+
+
+def square(picture: np.ndarray, size: int) -> np.ndarray:
+    """A square (3, size, size) with the picture in its middle and zeros around."""
     square = np.zeros((3, size, size), dtype=np.float32)
     top, left = ((size - side) // 2 for side in picture.shape[1:])
     square[:, top : top + picture.shape[1], left : left + picture.shape[2]] = picture

@@ -230,7 +230,7 @@ def _digits(size: int) -> Data:
 
     scans = load_digits()
     x = enlarge(torch.from_numpy((scans.images / 16).astype(np.float32))[:, None], size)  # N, 1, size, size
-    return _split(x, torch.from_numpy(scans.target.astype(np.int64)), tuple("0123456789"), "digits", seed=0)
+    return split(x, torch.from_numpy(scans.target.astype(np.int64)), tuple("0123456789"), "digits", seed=0)
 
 
 def _shapes_data(size: int, seed: int) -> Data:
@@ -242,10 +242,10 @@ def _own(path: str | os.PathLike[str] | None, size: int, seed: int) -> Data:
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError('say where the folder is: load("folder", path="my-pictures")')
     x, y, classes, skipped = _folder.read(path, size)
-    return _split(x, y, classes, "folder", seed, skipped)
+    return split(x, y, classes, "folder", seed, skipped)
 
 
-def _split(x: Tensor, y: Tensor, classes: tuple[str, ...], name: str, seed: int, skipped: tuple[str, ...] = ()) -> Data:
+def split(x: Tensor, y: Tensor, classes: tuple[str, ...], name: str, seed: int, skipped: tuple[str, ...] = ()) -> Data:
     """A fifth of each class is for the test, one picture at least."""
     generator = torch.Generator().manual_seed(seed)
     test = torch.zeros(len(y), dtype=torch.bool)
