@@ -24,7 +24,6 @@ export function fitMaps(count, groups, width, height) {
 /** A lane's blocks of maps with their places, for a canvas of this width; `groups` of the grouped lanes order all outputs. */
 export function planLane({ steps, shuffled }, groups, width) {
   const [short, tall] = [between(width * 0.27, 44, 70), between(width * 0.36, 60, 96)];
-  const several = shuffled || steps.length > 1;
   const middle = TEXT_LINE + short + ARROW_ROOM;
   const last = middle + tall + ARROW_ROOM;
   const block = (count, rows, top, height) => {
@@ -36,7 +35,9 @@ export function planLane({ steps, shuffled }, groups, width) {
   const [first, end] = [steps[0], steps.at(-1)];
   const inputs = block(first.reads, groups, TEXT_LINE, short);
   const outputs = block(end.maps, groups, last, tall);
-  return { width, blocks: [inputs, ...(several ? [block(first.maps, groups, middle, tall)] : []), outputs], height: last + tall + TEXT_LINE };
+  const height = shuffled ? tall : short; // maps as large as those that they resemble
+  const halfway = shuffled || steps.length > 1 ? [block(first.maps, groups, middle, height)] : [];
+  return { width, blocks: [inputs, ...halfway, outputs], height: last + tall + TEXT_LINE };
 }
 
 /**
@@ -145,7 +146,7 @@ function paintArrow(pen, from, to, width, { palette }) {
   pen.strokeStyle = palette.faint;
   pen.lineWidth = 1.5;
   pen.beginPath();
-  pen.moveTo(x, from.bottom + 4);
+  pen.moveTo(x, Math.min(from.bottom + 28, y)); // below the words
   pen.lineTo(x, y);
   pen.moveTo(x - 4, y - 5);
   pen.lineTo(x, y);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 from cnnviz.widgets._drawing import Drawing, Words
@@ -11,7 +12,7 @@ from cnnviz.widgets.sliding_kernel.shades import hexadecimal, mix
 
 WIDTH, MARGIN, GAP = 800, 16, 20
 LANE = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
-BAR_LEFT, BAR_WIDTH, BAR, ROW = 190, 490, 16, 26  # the bars, and the height of a row
+BAR_LEFT, BAR_WIDTH, BAR, ROW = 202, 478, 16, 26  # the bars, and the height of a row
 SHORT, TALL, ARROW, LINE = 50, 72, 34, 20  # heights: input maps, others, between them, a line of text
 FRAMED_FROM = 5  # pixels a map
 EMPTY, EDGE, MIXED, NOW = "#f4f5f7", "#b9bdc4", "#5c5c5c", "#c2188f"
@@ -87,14 +88,18 @@ def _draw_lane(drawing: Drawing, lane: Lane, rows: int, x: int, y: int, given: i
     blocks = [_Block.of(first.reads, rows, x, tops[0], SHORT)]
     _draw_maps(drawing, blocks[0], inputs, inputs.values)
     if len(lane.steps) > 1 or lane.shuffled:
-        blocks.append(_Block.of(first.maps, rows, x, tops[1], TALL))
+        blocks.append(_Block.of(first.maps, rows, x, tops[1], TALL if lane.shuffled else SHORT))
         _draw_maps(drawing, blocks[1], first, values[0])
     blocks.append(_Block.of(last.maps, rows, x, tops[2], TALL))
     _draw_maps(drawing, blocks[-1], last, values[-1], (lambda m: place(last, m)) if lane.shuffled else int)
     _mark_work(drawing, lane, blocks, values)
     notes = [f"{step.each:,} MAC{'s' * (step.each > 1)} a value" for step in lane.steps]
     for block, words in zip(blocks, [*notes, *["shuffle: 0 MACs"] * lane.shuffled], strict=False):
-        drawing.words.append(Words(middle, block.bottom + 21, f"↓ {words}", anchor="middle"))
+        drawing.words.append(Words(middle, block.bottom + 21, words, anchor="middle"))
+    for block, below in pairwise(blocks):
+        end = below.y - 5
+        drawing.lines.append((middle, min(block.bottom + 26, end), middle, end, MIXED, 1.5))
+        drawing.lines += [(middle + side, end - 4, middle, end, MIXED, 1.5) for side in (-4, 4)]
     drawing.words.append(Words(middle, y + 14, _count(first.reads, "input map"), anchor="middle"))
     drawing.words.append(Words(middle, blocks[-1].bottom + 18, _count(last.maps, "output map"), anchor="middle"))
     return tops[2] + TALL + LINE
