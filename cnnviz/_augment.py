@@ -179,20 +179,23 @@ def moved(x: Tensor, down: Tensor, across: Tensor, most: int) -> Tensor:
 def _warped_by(
     word: str, argument: str, given: float, below: float, matrices: Callable[[Tensor], Tensor]
 ) -> Augmentation:
-    """Each picture drawn through its own 2x2 matrix, that takes places of the result to places of the original."""
+    """A change by random amounts, `given` at most; each is a matrix from places of the result to the original's."""
     most = _number(argument, given, least=0)
     if most > below:
         raise ValueError(f"{argument} {given} is too much: use at most {below}")
 
     def warp(x: Tensor, generator: torch.Generator) -> Tensor:
-        height, width = x.shape[2:]
-        theta = matrices(_between(-most, most, (len(x),), x, generator))  # N, 2, 2: across, down
-        sides = torch.tensor([width, height], dtype=x.dtype, device=x.device)
-        theta = theta * sides / sides[:, None]  # torch measures each axis from -1 to 1
-        grid = functional.affine_grid(functional.pad(theta, (0, 1)), list(x.shape), align_corners=False)
-        return functional.grid_sample(x, grid, align_corners=False)
+        return warped(x, matrices(_between(-most, most, (len(x),), x, generator)))
 
     return _named(warp, f"{word}({most:g})")
+
+
+def warped(x: Tensor, matrices: Tensor) -> Tensor:
+    """Each picture drawn about its middle through its own matrix (N, 2, 2) of places (across, down); bilinear."""
+    sides = torch.tensor([x.shape[3], x.shape[2]], dtype=x.dtype, device=x.device)
+    theta = functional.pad(matrices * sides / sides[:, None], (0, 1))  # torch measures each axis from -1 to 1
+    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
+    return functional.grid_sample(x, grid, align_corners=False)
 
 
 def _turned(angle: Tensor) -> Tensor:
