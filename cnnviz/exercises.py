@@ -20,6 +20,7 @@ from cnnviz import (
     _questions_learning,
     _questions_modern,
     _questions_networks,
+    _questions_reuse,
 )
 from cnnviz._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
 
@@ -240,6 +241,7 @@ _OTHERS = (
     _questions_modern,
     _questions_depthwise,
     _questions_groups,
+    _questions_reuse,
     _questions_beyond,
 )
 _ALL = [*_WINDOWS.items(), *(pair for module in _OTHERS for pair in module.QUESTIONS.items())]
