@@ -102,6 +102,23 @@ BUILDER = """
 from cnnviz import NetworkBuilder
 b = NetworkBuilder([*[{"kind": "conv", "padding": 1}, "batch_norm", "relu"] * 6, "flatten", "linear"], (3, 32, 32))
 b"""
+EXPLORER = """import torch
+from cnnviz import inside, models
+torch.manual_seed(0)
+{network}
+e = inside.explore(net, pictures)
+e"""
+EXPLORED = {  # name -> what is looked into, and where among its layers a hand leafs to and fro
+    "LeNet-5, 32x32": ("net, pictures = models.create('lenet5'), torch.rand(24, 1, 32, 32)", (1, 2, 3, 4, 5)),
+    "ResNet-18, 64x64": ("net, pictures = models.create('resnet18'), torch.rand(24, 3, 64, 64)", (8, 15, 22, 29, 36)),
+}
+WATCH_EXPLORER = """root => root.addEventListener('cnnviz-painted', event => {
+  if (!event.detail.waiting) window.probe.seen(event.detail);
+})"""
+ODOMETER = """from cnnviz import MacOdometer
+w = MacOdometer({sizes})
+w"""
+FRAME = 1000 / 60
 BUSY = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n    pass"
 
 
@@ -171,7 +188,9 @@ def measure(quick: bool = False) -> list[Row]:
         lab.open(lab.server.add(notebook_of("")))
         lab.page.evaluate(PROBE)
         grid, medians = grid_rows(lab, count)
-        return grid + photograph_rows(lab, count) + builder_rows(lab, count) + comparison_rows(lab, count, medians)
+        others = photograph_rows(lab, count) + builder_rows(lab, count) + explorer_rows(lab, count)
+        others += odometer_rows(lab, count)
+        return grid + others + comparison_rows(lab, count, medians)
 
 
 def grid_rows(lab: LabPage, count: int) -> tuple[list[Row], dict[str, float]]:
@@ -208,6 +227,57 @@ def builder_rows(lab: LabPage, count: int) -> list[Row]:
     root.evaluate(WATCH_WIDGET)
     samples = collect(lab, drag(WidgetView(root), "kernel_size", (3, 4, 5, 6, 7)), count)
     return widget_rows("NetworkBuilder, 20 layers, drag", samples, 8, 33)
+
+
+def explorer_rows(lab: LabPage, count: int) -> list[Row]:
+    """A drag over layers, which Python is asked for, over channels, and over pictures, on which the network is run."""
+    rows = []
+    for name, (network, layers) in EXPLORED.items():
+        lab.clear()
+        root = lab.run_cell(EXPLORER.format(network=network)).locator(".cnnviz-ex")
+        root.locator(".ex-all").wait_for()
+        root.evaluate(WATCH_EXPLORER)
+        view = WidgetView(root)
+        for slider, values, bar in (
+            ("depth", layers, 150),
+            ("channel", (0, 1, 2, 3, 4), 150),
+            ("picture", (0, 1, 2, 3, 4), None),
+        ):
+            view.move(slider, values[0])
+            samples = collect(lab, drag(view, slider, values), count)
+            what = {"depth": "layer"}.get(slider, slider)
+            rows += spread(f"explorer, {name}, drag over {what}s: event to frame", samples.total, bar)
+    return rows
+
+
+def odometer_rows(lab: LabPage, count: int) -> list[Row]:
+    """`MacOdometer`: a slider is dragged, and its own clock ticks; with few maps and with the most it takes."""
+    rows = []
+    for name, sizes in (("8 maps to 16", ""), ("512 maps to 512", "512, 512, 11, 256, 8")):
+        lab.clear()
+        root = lab.run_cell(ODOMETER.format(sizes=sizes)).locator(".cnnviz-od")
+        root.evaluate(WATCH_WIDGET)
+        view = WidgetView(root)
+        places = range(int(view.value("map_size")), 0, -2)
+        samples = collect(lab, drag(view, "map_size", tuple(places)), count)
+        rows += widget_rows(f"MacOdometer, {name}, drag", samples, FRAME, 33)
+        rows += spread(f"MacOdometer, {name}, playing: work a frame", played(root, count), FRAME)
+    return rows
+
+
+def played(root: Locator, count: int) -> list[float]:
+    """What the widget says it drew in, in ms, for so many frames of its own clock."""
+    return root.evaluate(
+        """(root, count) => new Promise(done => {
+          const work = [];
+          root.addEventListener("cnnviz-painted", event => {
+            work.push(event.detail.work);
+            if (work.length === count) done(work);
+          });
+          root.querySelector("[data-action=play]").click();
+        })""",
+        count,
+    )
 
 
 def widget_rows(name: str, samples: Samples, work_bar: float | None, total_bar: float | None) -> list[Row]:

@@ -8,7 +8,7 @@ import { WidgetSession, widgetOf } from "../js/session.js";
 import { WidgetView } from "../js/view.js";
 import { Maps, bytesOf, pictureTile } from "./maps.js";
 
-const REST_MS = 150; // without a new choice, before Python looks for what excites the channel
+const REST_MS = 300; // without a new choice, before Python looks for what excites the channel
 const THUMB = 32, SHOWN = 31, PIECE = 64, SPACE = 3;
 
 const rounded = (value) => numberText(Number(value.toPrecision(3)));
@@ -125,6 +125,7 @@ class Explorer extends WidgetView {
 
   hear() {
     const { session } = this;
+    this.root.locate = (unit) => this.locate(unit); // for whoever drives the view
     const over = (canvas, find, act) => {
       listen(canvas, "pointermove", (event) => this.point(find(event)));
       listen(canvas, "pointerleave", () => this.point(null));
@@ -138,6 +139,14 @@ class Explorer extends WidgetView {
     };
     listen(this.thumbs.canvas, "click", (event) => pick(Array.from({ length: session.get("_fixed").count }, (_, n) => n), SHOWN, event));
     listen(this.best.canvas, "click", (event) => pick(session.best?.numbers ?? [], PIECE, event));
+  }
+
+  /** Where on the page a number of the grid stands. */
+  locate({ channel, row, column }) {
+    const { left, top } = this.all.canvas.getBoundingClientRect();
+    const [x, y] = this.tiles.place(channel);
+    const { high, wide } = this.session.maps;
+    return { x: left + x + ((column + 0.5) * this.tiles.across) / wide, y: top + y + ((row + 0.5) * this.tiles.down) / high };
   }
 
   point(unit) {
@@ -260,13 +269,16 @@ class Explorer extends WidgetView {
     const columns = this.columns(PIECE);
     const line = PIECE + 20;
     const context = this.cleared(this.best.canvas, this.root.clientWidth - 26, Math.ceil(best.numbers.length / columns) * line);
-    const bytes = bytesOf(best.pixels);
+    if (this.pieces?.of !== best) {
+      const bytes = bytesOf(best.pixels);
+      this.pieces = { of: best, tiles: best.numbers.map((_, n) => pictureTile(bytes.subarray(n * 3 * high * wide), high, wide)) };
+    }
     context.font = `13px ${this.palette.font}`;
     context.fillStyle = this.palette.ink;
     best.numbers.forEach((number, n) => {
       const [x, y] = [(n % columns) * (PIECE + SPACE), Math.floor(n / columns) * line];
       const scale = PIECE / Math.max(high, wide);
-      context.drawImage(pictureTile(bytes.subarray(n * 3 * high * wide), high, wide), x, y, wide * scale, high * scale);
+      context.drawImage(this.pieces.tiles[n], x, y, wide * scale, high * scale);
       context.fillText(rounded(best.strengths[n]), x, y + PIECE + 14);
     });
     this.best.canvas.setAttribute("aria-label", `pieces of the pictures ${best.numbers.join(", ")}`);
