@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cnnviz.widgets.network_builder import NetworkBuilder
     from cnnviz.widgets.occluder import Occluder
     from cnnviz.widgets.odometer import MacOdometer
+    from cnnviz.widgets.picture_box import PictureBox
     from cnnviz.widgets.receptive_field import ReceptiveField
     from cnnviz.widgets.sliding_kernel import SlidingKernel
 
@@ -39,6 +40,7 @@ __all__ = [
     "MacOdometer",
     "NetworkBuilder",
     "Occluder",
+    "PictureBox",
     "ReceptiveField",
     "SlidingKernel",
     "Window",
@@ -70,6 +72,7 @@ _HOMES = {
     "MacOdometer": ("cnnviz.widgets.odometer", "MacOdometer"),
     "NetworkBuilder": ("cnnviz.widgets.network_builder", "NetworkBuilder"),
     "Occluder": ("cnnviz.widgets.occluder", "Occluder"),
+    "PictureBox": ("cnnviz.widgets.picture_box", "PictureBox"),
     "ReceptiveField": ("cnnviz.widgets.receptive_field", "ReceptiveField"),
     "SlidingKernel": ("cnnviz.widgets.sliding_kernel", "SlidingKernel"),
     "Window": ("cnnviz.geometry", "Window"),
