@@ -17,12 +17,13 @@ import torch
 from torch import nn
 
 from cnnviz._checks import _short, _whole
-from cnnviz._latency import Setting, in_words, read_setting, together
+from cnnviz._latency import Setting, read_setting, together
 from cnnviz._roofline import Roofline, roofline
 from cnnviz._tables import Line, as_html, as_text
 from cnnviz.cost import conv_cost
 
-COLUMNS = ("map", "fewer MACs", "predicted", "measured", "standard", "separable", "depthwise", "pointwise")
+COLUMNS = ("map", "MACs", "predicted", "measured", "standard", "separable", "depthwise", "pointwise")
+UNITS = "MACs: times fewer. Predicted, measured: times faster. The rest: µs of a run"
 NOTHING = math.nan
 
 
@@ -48,11 +49,9 @@ class Lap(NamedTuple):
 
     def cells(self) -> tuple[str, ...]:
         """A line of a table, without the channels."""
-        fewer, predicted, measured = (f"{ratio:.1f}x" for ratio in self[2:5])
-        if self.note:
-            return f"{self.size}x{self.size}", fewer, self.note, *[""] * 5
-        times = (in_words(seconds) for seconds in self[7:11])
-        return f"{self.size}x{self.size}", fewer, predicted, measured, *times
+        numbers = [*self[2:5], *(1e6 * seconds for seconds in self[7:11])]
+        cells = [f"{number:,.1f}" if number < 100 else f"{number:,.0f}" for number in numbers]
+        return f"{self.size}x{self.size}", *(cells if not self.note else [cells[0], self.note, *[""] * 5])
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,17 +122,17 @@ class Race:
                 below = [max(0, lap.measured - lap.lowest) for lap in laps]
                 bars["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
             chart.add_bar(name={"macs": "fewer MACs", "predicted": "predicted by roofline"}.get(name, name), **bars)
-        words = {"text": "<br>".join(self._title()), "font": {"size": 13}}
+        words = {"text": "<br>".join([*self.about.values()][:2]), "font": {"size": 13}}
         legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
         look = {"height": 440, "margin": {"t": 120}, "template": "plotly_white"}
         chart.update_layout(title=words, yaxis_title="times", legend=legend, **look)
         return chart
 
     def __repr__(self) -> str:
-        return "\n".join([*self._title(), as_text("channels", COLUMNS, self._lines(), total=False)])
+        return "\n".join([*self._title(), UNITS, as_text("channels", COLUMNS, self._lines(), total=False)])
 
     def _repr_html_(self) -> str:
-        title = "".join(f"<div>{escape(line)}</div>" for line in self._title())
+        title = "".join(f"<div>{escape(line)}</div>" for line in [*self._title(), UNITS])
         return title + as_html("channels", COLUMNS, self._lines())
 
     def _title(self) -> list[str]:

@@ -119,9 +119,10 @@ class Roofline:
         return Bound(row.name, kind, batch * row.macs, moved, limit, times[limit])
 
     def __repr__(self) -> str:
-        speeds = ", ".join(f"{value / 1e9:,.0f} in {KINDS[kind]}" for kind, value in self.ceilings.items())
-        text = f"{self.setting.machine}: GFLOPs a second {speeds}; {self.bandwidth / 1e9:,.1f} GB a second copied"
-        return f"{text}; arithmetic counts from {self.ridge:.1f} FLOPs a byte on"
+        lines = [f"{value / 1e9:,.0f} GFLOPs a second in {KINDS[kind]}" for kind, value in self.ceilings.items()]
+        lines.append(f"{self.bandwidth / 1e9:,.1f} GB a second copied")
+        lines.append(f"memory holds a layer up below {self.ridge:.1f} FLOPs a byte")
+        return "\n  ".join([self.setting.machine, *lines])
 
 
 def roofline(

@@ -54,7 +54,7 @@ def roof(dtype: str, channels_last: bool) -> list[Row]:
     first, second = (torch.rand(8192, 8192, device=DEVICE).to(kind) for _ in range(2))
     product = 2 * 8192**3 / bare(lambda: first @ second)
     return [
-        Row(f"{dtype}: peak", found.peak / 1e12, "TF/s", note=repr(found)),
+        Row(f"{dtype}: peak", found.peak / 1e12, "TF/s", note=repr(found).replace("\n  ", "; ")),
         Row("  of a bare matrix product", 100 * found.peak / product, "%", SHARE, more=True),
         Row(f"{dtype}: bandwidth", found.bandwidth / 1e9, "GB/s"),
         Row("  of a bare copy", 100 * found.bandwidth / copied, "%", SHARE, more=True),

@@ -187,6 +187,7 @@ def test_a_race_has_the_count_the_prediction_and_the_clock_for_each_cell(tmp_pat
     assert min(lap[2:11]) > 0
     again = Race.from_csv(result.to_csv(tmp_path / "race.csv"))
     assert repr(again).splitlines()[2:] == repr(result).splitlines()[2:]
+    assert repr(result).splitlines()[-1].split()[:3] == ["8", "6x6", "4.2"]
     assert repr(again).startswith(f"Recorded {result.about['date']}: 3x3 against depthwise and 1x1")
     bars = result.figure().data
     assert [bar.name for bar in bars] == ["fewer MACs", "predicted by roofline", "measured"]
@@ -210,7 +211,7 @@ def test_a_cell_without_memory_is_marked_and_the_rest_goes_on(monkeypatch):
     result = race((4, 8, 16), 5, device="cpu", seconds=QUICK, roof=ROOF)
     assert [lap.note for lap in result.laps] == ["", "out of memory", ""]
     assert math.isnan(result.laps[1].measured)
-    assert "out of memory" in repr(result).splitlines()[5]
+    assert "out of memory" in repr(result).splitlines()[6]
     assert len(result.figure().data[0].y) == 2
     assert "&lt;b&gt;" in Race(result.laps, {"raced": "<b>"})._repr_html_()
 
