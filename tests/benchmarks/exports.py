@@ -55,7 +55,7 @@ def equivalent_animation(image: np.ndarray, window: int, output: np.ndarray) -> 
 
 def measure(quick: bool = False) -> list[Row]:
     """Rows for page and GIF."""
-    from cnnviz import SlidingKernel
+    from cnnviz import MacOdometer, SlidingKernel
 
     picture = np.arange(256.0).reshape(16, 16) % 7
     with tempfile.TemporaryDirectory() as name:
@@ -63,6 +63,7 @@ def measure(quick: bool = False) -> list[Row]:
         rows = page_rows("5x5 with 3x3", SlidingKernel(), 10, folder / "x.html")
         if not quick:
             rows += page_rows("16x16 with 3x3, 196 steps", SlidingKernel(picture), 20, folder / "x.html")
+        rows += odometer_rows(MacOdometer(), folder)
         return rows + gif_rows(SlidingKernel(padding=1), folder / "x.gif")
 
 
@@ -73,6 +74,15 @@ def page_rows(title: str, widget: object, bar: float, path: Path) -> list[Row]:
     animation, pages = equivalent_animation(widget.input[0], 3, widget.output[0]), []
     rows.append(Row("  matplotlib's to_jshtml", best_of(1, lambda: pages.append(animation.to_jshtml()))))
     rows.append(Row("  its size", len(pages[0]) / 1000, "kB"))
+    return rows
+
+
+def odometer_rows(odometer: object, folder: Path) -> list[Row]:
+    rows = []
+    for ending, bar in ((".html", 120), (".gif", None)):
+        path = folder / f"odometer{ending}"
+        rows.append(Row(f"MacOdometer, save('x{ending}')", best_of(1, lambda path=path: odometer.save(path))))
+        rows.append(Row("  its size", path.stat().st_size / 1000, "kB", bar))
     return rows
 
 

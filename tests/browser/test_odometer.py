@@ -21,6 +21,8 @@ WATCH = """root => {
   });
 }"""
 
+PICTURE = "root => root.querySelector('canvas').toDataURL()"
+
 
 def shown(lab: LabPage, arguments: str = "") -> Locator:
     cell = lab.run_cell(f"from cnnviz.widgets.odometer import MacOdometer\nw = MacOdometer({arguments})\nw")
@@ -150,6 +152,9 @@ def test_it_fits_its_room_in_both_themes(lab: LabPage, theme: str, width: int) -
     )
     assert root.evaluate(f"root => ({narrow})(root).map(e => e.textContent)") == []
     lab.screenshot(f"odometer_{theme}_{width}")
+    before = root.evaluate(PICTURE)
+    lab.theme("Light" if theme == "Dark" else "Dark")
+    root.page.wait_for_function(f"([root, old]) => ({PICTURE})(root) !== old", arg=[root.element_handle(), before])
     lab.theme("Light")
 
 

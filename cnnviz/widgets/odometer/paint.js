@@ -88,20 +88,23 @@ function paintShuffled(pen, block, step, values, look) {
 /** Maps side by side; `filled(map)` of a map's values are there. */
 function paintBlock(pen, { count, side, place }, size, filled, colourOf, { palette }) {
   const cell = side / size;
+  pen.strokeStyle = palette.grid;
+  pen.lineWidth = 1;
+  pen.beginPath();
   for (let map = 0; map < count; map++) {
     const [x, y] = place(map);
     const values = Math.min(Math.max(filled(map), 0), size * size);
     const rows = Math.floor(values / size);
-    pen.fillStyle = palette.panel;
-    if (rows < size) pen.fillRect(x, y, side, side);
-    pen.fillStyle = colourOf(map);
-    pen.fillRect(x, y, side, rows * cell);
+    if (rows < size) {
+      pen.fillStyle = palette.panel;
+      pen.fillRect(x, y, side, side);
+    }
+    if (values > 0) pen.fillStyle = colourOf(map);
+    if (rows) pen.fillRect(x, y, side, rows * cell);
     if (values % size) pen.fillRect(x, y + rows * cell, (values % size) * cell, cell);
-    if (side < FRAMED_FROM) continue;
-    pen.strokeStyle = palette.grid;
-    pen.lineWidth = 1;
-    pen.strokeRect(x, y, side, side);
+    if (side >= FRAMED_FROM) pen.rect(x, y, side, side);
   }
+  pen.stroke();
 }
 
 /** The value at work, and what it reads: its window in each map of its group. */

@@ -41,7 +41,7 @@ class OdometerView extends WidgetView {
   }
 
   retheme() {
-    this.palette.refresh();
+    this.stops = null;
     super.retheme();
   }
 
@@ -103,39 +103,47 @@ class OdometerView extends WidgetView {
 
   draw() {
     const { session } = this;
-    if (!this.palette.font) this.palette.refresh();
-    this.readColours();
+    if (!this.stops) this.readColours();
     const { lanes, given } = session;
     this.root.classList.toggle("od-narrow", this.root.clientWidth < NARROW);
+    const width = Math.max(this.lanes[0].column.clientWidth, 60); // asked once, before anything is written
     this.root.style.setProperty("--od-digits", whole(longest(lanes)).length);
-    this.lanes.forEach((parts, index) => this.drawLane(parts, lanes[index], given, longest(lanes)));
+    this.lanes.forEach((parts, index) => this.drawLane(parts, lanes[index], given, width));
     setText(this.facts, ratioText(lanes));
     this.drawControls(given);
     if (!session.get("playing")) setText(this.description, `${this.lanes.map(({ told }) => told).join("; ")}. ${this.facts.textContent}`);
   }
 
   readColours() {
+    this.palette.refresh();
     const style = getComputedStyle(this.root);
     this.palette.panel = style.getPropertyValue("--sk-panel").trim();
-    const stops = ["first", "middle", "last"].map((name) => style.getPropertyValue(`--od-${name}`).split(" ").map(Number));
-    this.colour = (group, groups) => (groups === 1 ? this.palette.faint : groupColour(group / (groups - 1), stops));
+    this.stops = ["first", "middle", "last"].map((name) => style.getPropertyValue(`--od-${name}`).split(" ").map(Number));
+    this.shades = new Map();
   }
 
-  drawLane(parts, lane, given, most) {
-    const { session, palette, colour } = this;
+  /** The colour of a group, written once and not once a map and frame. */
+  colour(group, groups) {
+    if (groups === 1) return this.palette.faint;
+    if (!this.shades.has(groups)) this.shades.set(groups, Array.from({ length: groups }, (_, at) => groupColour(at / (groups - 1), this.stops)));
+    return this.shades.get(groups)[group];
+  }
+
+  drawLane(parts, lane, given, width) {
+    const { session, palette } = this;
     const done = Math.min(given, lane.macs);
     const finished = finishedValues(lane, done);
     const over = done === lane.macs;
-    drawRow(parts, lane, done, given, most);
+    drawRow(parts, lane, done, given, longest(session.lanes));
     parts.column.classList.toggle("od-over", over);
     parts.row.classList.toggle("od-over", over);
     setText(parts.sum, sumText(lane));
-    const plan = planLane(lane, session.sizes.groups, Math.max(parts.column.clientWidth, 60));
+    const plan = planLane(lane, session.sizes.groups, width);
     const pen = this.fitCanvas(parts.canvas, plan.width, plan.height);
     pen.clearRect(0, 0, plan.width, plan.height);
     const atWork = lane.steps.find(({ values }, index) => finished[index] < values);
     const slow = !session.get("playing") || session.speed / (atWork?.each ?? 1) <= FOLLOWED;
-    paintLane(pen, plan, lane, finished, { palette, colour, slow });
+    paintLane(pen, plan, lane, finished, { palette, slow, colour: (...group) => this.colour(...group) });
     const { values } = lane.steps.at(-1);
     parts.told = `${lane.name}: ${whole(done)} of ${sumText(lane)}, ${over ? "finished" : `${whole(finished.at(-1))} of ${whole(values)} output values`}`;
     parts.canvas.setAttribute("aria-label", parts.told);
