@@ -61,7 +61,7 @@ def timed(roof: Roofline, setting: Setting, quick: bool) -> list[Timed]:
     for layer, shape in convolutions(quick):
         (taken,) = together([(layer, shape)], setting, 0.01 if quick else 0.2)
         least = roof.predict(layer, shape, setting.batch).seconds
-        rows.append(Timed(kind_of(layer), layer, shape, least, taken.median))
+        rows.append(Timed(kind_of(layer), layer, shape, least, taken.fastest))
     return rows
 
 
@@ -89,8 +89,8 @@ def gap(rows: list[Timed], setting: Setting, quick: bool) -> list[Row]:
     turned, single = replace(setting, channels_last=not setting.channels_last), replace(setting, batch=1)
     for row in (row for row in rows if row.kind == "depthwise"):
         window = row.shape[0], *row.layer.kernel_size
-        fixed = min(together([(row.layer, window)], single, seconds)[0].median, row.measured)
-        saved = max(0.0, row.measured - together([(row.layer, row.shape)], turned, seconds)[0].median)
+        fixed = min(together([(row.layer, window)], single, seconds)[0].fastest, row.measured)
+        saved = max(0.0, row.measured - together([(row.layer, row.shape)], turned, seconds)[0].fastest)
         values = (row.predicted, fixed, saved, row.measured - row.predicted - fixed - saved)
         for name, value in zip(parts, values, strict=True):
             parts[name].append(100 * value / row.measured)
