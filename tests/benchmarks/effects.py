@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from tests.benchmarks.rows import Row
 
@@ -18,3 +19,9 @@ def measure(quick: bool = False) -> Iterator[Row]:
     for path in sorted(Path(__file__).parent.glob("effects_[0-9][0-9].py")):
         yield from import_module(f"tests.benchmarks.{path.stem}").measure(quick)
     torch.set_num_threads(threads)
+
+
+@torch.no_grad()
+def right(network: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Return how many of 100 pictures a network gets right."""
+    return 100 * (network.eval()(x).argmax(1) == y).float().mean().item()

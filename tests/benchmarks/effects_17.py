@@ -11,6 +11,7 @@ from cnnviz import fit, load, models
 from cnnviz.data import Data, shapes
 from cnnviz.models.fpn import FPN
 from cnnviz.models.resnet import ResNet, Stages
+from tests.benchmarks.effects import right
 from tests.benchmarks.rows import Row, seeds_of
 
 ACROSS = (9, 17, 34, 60)  # pixels: one size for each level
@@ -36,8 +37,7 @@ def _right_by_steps(digits: Data, trained: int, seed: int) -> list[float]:
     fit(net, digits, 10, lr=0.03, optimizer="adam", schedule="one-cycle", seed=seed).result()
     found = []
     for net.ode.steps in (1, 8, 32):
-        with torch.no_grad():
-            found.append(100 * (net.eval()(digits.test_x).argmax(1) == digits.test_y).float().mean().item())
+        found.append(right(net, digits.test_x, digits.test_y))
     return found
 
 
@@ -76,9 +76,9 @@ def levels(quick: bool) -> Iterator[Row]:
     for kind, options in kinds.items():
         found = [_seen(*options, seed) for seed in seeds_of(quick)]
         for number, across in enumerate(ACROSS):
-            shares, right, without = zip(*(each[number] for each in found), strict=True)
+            shares, values, without = zip(*(each[number] for each in found), strict=True)
             yield Row.of_seeds(f"17: {kind}, {across} pixels: share of P{number + 2}", shares, "%")
-            yield Row.of_seeds(f"17: {kind}, {across} pixels: right", right, "%")
+            yield Row.of_seeds(f"17: {kind}, {across} pixels: right", values, "%")
             yield Row.of_seeds(f"17: {kind}, {across} pixels: right without P{number + 2}", without, "%")
 
 
@@ -95,6 +95,6 @@ def _seen(told: bool, way_down: bool, seed: int) -> list[tuple[float, float, flo
             scores = net.eval().levels(x)
         share = scores.flatten(1).softmax(1).reshape(-1, 4, 10).sum(2)[:, number].mean().item()
         rest = scores[:, [level for level in range(4) if level != number]]
-        right = [(each.logsumexp(1).argmax(1) == y).float().mean().item() for each in (scores, rest)]
-        found.append((100 * share, 100 * right[0], 100 * right[1]))
+        values = [(each.logsumexp(1).argmax(1) == y).float().mean().item() for each in (scores, rest)]
+        found.append((100 * share, 100 * values[0], 100 * values[1]))
     return found
