@@ -73,7 +73,14 @@ def confusion(run: Run | Sequence[Run]) -> Confusion:
     return Confusion(counts, about, classes=data.classes, accuracy=float((guessed == labels).mean()))
 
 
-def mistakes(run: Run | Sequence[Run], most: int = 12) -> Pictures:
+class Mistakes(Pictures):
+    """Wrongly read test pictures; how many there are is left to chance, and so not in the text that nbval compares."""
+
+    def __repr__(self) -> str:
+        return self.about
+
+
+def mistakes(run: Run | Sequence[Run], most: int = 12) -> Mistakes:
     """Return the test pictures that were taken for something else with the highest probability, worst first.
 
     Attributes of the result are `places` in the test set, `guessed` (names) and `probabilities`.
@@ -82,7 +89,7 @@ def mistakes(run: Run | Sequence[Run], most: int = 12) -> Pictures:
     >>> run = fit(models.create("lenet5"), load("digits").few(2), epochs=1)
     >>> _ = run.result()
     >>> mistakes(run, most=5)
-    the worst mistakes: 5 x 1 x 32 x 32
+    the worst mistakes, at most 5
     """
     _whole("most", most, 1, 100)
     guessed, labels, probability, data = _judged(run)
@@ -94,15 +101,18 @@ def mistakes(run: Run | Sequence[Run], most: int = 12) -> Pictures:
         for place, name in zip(places, named, strict=True)
     ]
     x = data.test_x[torch.from_numpy(places)].cpu().numpy()
-    groups = [Group(_tiles(x), palette="picture", titles=titles, columns=_columns(titles))] if len(x) else []
+    tiles, titles = (_tiles(x), titles) if titles else ([np.full((8, 8), np.nan)], ["no mistakes"])
+    group = Group(tiles, palette="picture", titles=titles, columns=_columns(titles))
     found = {"places": places, "guessed": named, "probabilities": probability[places]}
-    return Pictures(x, "the worst mistakes" if len(x) else "no mistakes", *groups, **found)
+    return Mistakes(x, f"the worst mistakes, at most {most}", group, **found)
 
 
 def preview(
     data: Data, augment: Augmentation | Sequence[Augmentation] | None = None, number: int = 5, seed: int = 0
 ) -> Pictures:
     """Return training pictures, and under them what `fit` would show the network in three passes over them.
+
+    Without `augment` the pictures alone.
 
     >>> from cnnviz import load
     >>> from cnnviz.data import rotation
@@ -117,8 +127,8 @@ def preview(
     some = torch.randperm(len(data.train_x), generator=torch.Generator().manual_seed(seed))[:number]
     first, labels = data.train_x[some.to(data.train_x.device)], data.train_y[some.to(data.train_x.device)]
     generator = torch.Generator(first.device).manual_seed(seed)
-    rows, titles = [first], [_clipped(data.classes[label]) for label in labels.tolist()]
-    for _ in range(3):
+    number, rows, titles = len(first), [first], [_clipped(data.classes[label]) for label in labels.tolist()]
+    for _ in range(0 if augment is None else 3):
         x, y = first, labels
         for change in changes:
             x = change(x, generator)
@@ -127,9 +137,10 @@ def preview(
         rows.append(x)
         titles += [_shares(row, data.classes) for row in y] if y.dim() > 1 else titles[:number]
     pictures = torch.cat(rows).cpu().numpy()
-    about = ", ".join(change.__name__ for change in changes) or "no change"
+    made = ", ".join(change.__name__ for change in changes) or "no change"
+    about = f"{number} pictures" + (f", and three draws of {made}" if augment is not None else "")
     group = Group(_tiles(pictures.clip(float(first.min()), float(first.max()))), "", "picture", titles, columns=number)
-    return Pictures(pictures, f"{len(first)} pictures, and three draws of {about}", group)
+    return Pictures(pictures, about, group)
 
 
 def _judged(run: Run | Sequence[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, Data]:
