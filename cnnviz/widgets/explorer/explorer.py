@@ -20,7 +20,7 @@ from cnnviz.inside._maps import constant, walk
 from cnnviz.inside._patches import box_of, cut, fields_of, fit
 from cnnviz.inside._pictures import Group, painted
 from cnnviz.widgets._drawing import Drawing
-from cnnviz.widgets._errors import refused
+from cnnviz.widgets._errors import IllegalLayer, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.draw_pad.picture import percent
 from cnnviz.widgets.explorer import picture as still
@@ -107,21 +107,25 @@ class Explorer(ShownWidget):
 
     # ---- what is chosen --------------------------------------------------------------------------------------------
 
-    @traitlets.validate("layer")
-    def _is_layer(self, proposal: Any) -> str:
-        layer = proposal["value"]
-        if isinstance(layer, nn.Module):
+    def _named(self, layer: Any) -> str:
+        """Return the name of a layer that makes maps."""
+        if not isinstance(layer, str) or layer not in self._layers:
             layer = refused(lambda one: find_layer(self.model, one, nn.Module)[0], layer)
         if layer not in self._layers:
-            refused(lambda one: find_layer(self.model, one, nn.Module), layer)
-            why = f"layer {_short(layer)} of {called(self.model)} makes no maps (N, C, H, W)"
-            refused(_raise, f"{why}: use one of {', '.join([*self._layers][:12])}")
+            some = ", ".join([*self._layers][:12])
+            why = f"layer {_short(layer)} of {called(self.model)} makes no maps (N, C, H, W): use one of {some}"
+            raise IllegalLayer(why)
         return layer
+
+    @traitlets.validate("layer")
+    def _is_layer(self, proposal: Any) -> str:
+        return self._named(proposal["value"])
 
     @traitlets.validate("channel")
     def _is_channel(self, proposal: Any) -> int:
-        last = self._layers[self.layer][0] - 1
-        return refused(lambda channel: _whole(f"channel of layer {self.layer}", channel, 0, last), proposal["value"])
+        layer = self._named(self.layer)  # which may have come together with the channel
+        last = self._layers[layer][0] - 1
+        return refused(lambda channel: _whole(f"channel of layer {layer}", channel, 0, last), proposal["value"])
 
     @traitlets.validate("picture")
     def _is_picture(self, proposal: Any) -> int:
@@ -278,10 +282,6 @@ class Explorer(ShownWidget):
 def explore(model: nn.Module, pictures: Any, **start: Any) -> Explorer:
     """Return an `Explorer` of a network: layers, channels and pictures to choose from, hover and zoom."""
     return Explorer(model, pictures, **start)
-
-
-def _raise(why: str) -> None:
-    raise ValueError(why)
 
 
 def _read(pictures: Any, model: nn.Module) -> tuple[list[Tensor], str]:
