@@ -193,7 +193,7 @@ def _inputs(shape: tuple[int, ...], setting: Setting, layout: torch.memory_forma
 def cache(device: torch.device) -> int:
     """Bytes of the largest cache, or a usual number."""
     if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).L2_cache_size
+        return getattr(torch.cuda.get_device_properties(device), "L2_cache_size", CACHE)
     found = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
     return max((int(text[:-1]) << 10 for text in found if text.endswith("K")), default=CACHE)
 
