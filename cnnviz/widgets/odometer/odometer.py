@@ -25,7 +25,8 @@ class MacOdometer(ShownWidget):
     """Four convolutions of the same map, side by side, at the same number of multiply-adds (MACs) a second.
 
     Standard, depthwise + pointwise, grouped, and grouped with its maps shuffled afterwards; each with stride 1 and
-    "same" padding, so that the outputs are as large as the map. It plays in the browser.
+    "same" padding, so that the outputs are as large as the map. It plays in the browser; `save` writes a page
+    (.html), the picture as it stands (.png, .svg) or the whole work in 100 steps (.gif).
 
     Parameters
     ----------
