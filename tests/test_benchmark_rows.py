@@ -41,3 +41,11 @@ def test_the_import_is_measured_in_a_new_process() -> None:
 def test_the_machine_is_named() -> None:
     assert "CPUs" in machine()
     assert "jupyterlab" in machine()
+
+
+def test_a_row_of_seeds_shows_the_median_and_a_bar_holds_for_each():
+    assert Row.of_seeds("right", [98.0, 97, 99], "%").value == 98
+    assert Row.of_seeds("ratio", [5.0, 2, 9], "x", bar=2).passed
+    missed = Row.of_seeds("ratio", [5.0, 2, 9], "x", bar=3)
+    assert not missed.passed
+    assert "seeds: 5, 2, 9" in str(missed)
