@@ -157,16 +157,7 @@ def _prepared(
     module: nn.Module | str, input_size: Any, setting: Setting, pool: dict[tuple[int, ...], Sequence[Tensor]]
 ) -> Callable[[], Tensor]:
     """A function that runs a copy of the module on the next of several inputs, and has done so once."""
-    if isinstance(module, str):
-        from cnnviz import models
-
-        module = models.create(module)
-    else:
-        module = copy.deepcopy(module_of(module))
-        if any(weights.is_meta for weights in module.parameters()):  # only shapes: any values will do
-            module = module.to_empty(device=setting.device)
-            for weights in module.parameters():
-                nn.init.normal_(weights, std=0.01)
+    module = _copied(module)
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format
     shape = (setting.batch, *shape_of(input_size, input_size))
     try:
@@ -180,6 +171,21 @@ def _prepared(
             raise
         raise ValueError(f"{type(module).__name__} cannot be timed on an input of {shape}: {error}") from error
     return lambda: module(next(inputs))
+
+
+def _copied(module: nn.Module | str) -> nn.Module:
+    """A copy to be timed; the random values of a network that has none yet are taken from nobody's generator."""
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(module, str):
+            from cnnviz import models
+
+            return models.create(module)
+        twin = copy.deepcopy(module_of(module))
+        if any(weights.is_meta for weights in twin.parameters()):
+            twin = twin.to_empty(device="cpu")
+            for weights in twin.parameters():
+                nn.init.normal_(weights, std=0.01)
+        return twin
 
 
 def _inputs(shape: tuple[int, ...], setting: Setting, layout: torch.memory_format) -> Sequence[Tensor]:

@@ -182,7 +182,9 @@ def _work(kind: str, size: int, setting: Setting) -> tuple[Callable[[], Tensor],
 
     def values(*shape: int) -> Tensor:
         layout = torch.channels_last if setting.channels_last and len(shape) == 4 else torch.contiguous_format
-        return torch.rand(shape, device=setting.device).to(setting.dtype, memory_format=layout)
+        generator = torch.Generator(setting.device).manual_seed(0)
+        random = torch.rand(shape, device=setting.device, generator=generator)
+        return random.to(setting.dtype, memory_format=layout)
 
     if kind == "dense":
         side = 256 * size

@@ -73,11 +73,14 @@ def test_the_inputs_are_larger_than_the_cache_and_take_turns(monkeypatch):
 
 
 def test_a_name_and_a_module_without_memory_are_timed_too():
+    drawn = torch.get_rng_state()
     assert latency("lenet5", (1, 32, 32), device="cpu", seconds=QUICK).title == "lenet5"
     with torch.device("meta"):
         network = models.create("lenet5")
     assert latency(network, (1, 32, 32), device="cpu", seconds=QUICK).median > 0
     assert next(network.parameters()).is_meta
+    roofline("cpu", seconds=QUICK)
+    assert torch.equal(torch.get_rng_state(), drawn)
 
 
 def test_a_clock_that_is_too_coarse_is_said(monkeypatch):
