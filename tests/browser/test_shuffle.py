@@ -15,6 +15,17 @@ def wait_said(view: KernelView, words: str) -> None:
     view.root.locator(".sk-description", has_text=words).wait_for(state="attached", timeout=5000)
 
 
+def colour_between(view: KernelView, above: tuple[str, int], below: tuple[str, int]) -> list[int]:
+    """The canvas halfway between two boxes of the strip: the colour of their wire, if no other crosses there."""
+    (x0, y0), (x1, y1) = (view.point(kind, 0, index) for kind, index in (above, below))
+    script = """(root, [x, y]) => {
+      const canvas = root.querySelector("canvas.sk-scene"), box = canvas.getBoundingClientRect();
+      const scale = canvas.width / box.width;
+      return Array.from(canvas.getContext("2d").getImageData((x - box.left) * scale, (y - box.top) * scale, 1, 1).data);
+    }"""
+    return view.root.evaluate(script, [(x0 + x1) / 2, (y0 + y1) / 2])
+
+
 def test_ink_in_one_channel_with_and_without_the_shuffle(lab: LabPage, show: Callable[..., KernelView]) -> None:
     view = show(GROUPED)
     assert "ink" not in view.sliders()
@@ -29,6 +40,11 @@ def test_ink_in_one_channel_with_and_without_the_shuffle(lab: LabPage, show: Cal
     view.switch("shuffled")
     wait_said(view, "ink in channel 5 reaches all 12 outputs")
     assert view.picture() != apart
+    inky = colour_between(view, ("channel", 5), ("filter", 5))
+    assert colour_between(view, ("filter", 5), ("place", 4)) == inky  # 5 is the second of the second group
+    assert colour_between(view, ("filter", 6), ("place", 7)) == inky
+    assert colour_between(view, ("filter", 0), ("place", 0)) not in (inky, [0, 0, 0, 0])  # a wire, without ink
+    assert colour_between(view, ("filter", 4), ("place", 4)) != inky
     lab.wait_python("w.shuffle == 'on' and 'reaches all 12' in repr(w)")
 
 
