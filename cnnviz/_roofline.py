@@ -93,7 +93,7 @@ class Roofline:
     def predict(self, model: nn.Module | str, input_size: Any = None, batch: int = 1) -> Prediction:
         """The least time of every layer, from its multiply-adds and the bytes that it has to read and write once.
 
-        ``input_size`` is as for :func:`cnnviz.cost_table`; layers that work in place are not seen to move anything.
+        ``input_size`` is the shape of one example, (C, H, W). Layers that work in place are not seen to move anything.
         """
         if input_size is None:
             input_size = native_size(model) if isinstance(model, str) else (3, 224, 224)

@@ -161,6 +161,7 @@ def test_a_network_needs_the_sum_of_its_layers():
         (nn.Conv2d(4, 8, 3), "standard"),
         (nn.Conv2d(4, 8, 1), "pointwise"),
         (nn.Conv2d(4, 8, 3, groups=2), "grouped"),
+        (nn.Conv2d(4, 8, 3, groups=4), "depthwise"),
         (nn.Linear(2, 2), "dense"),
         (nn.ReLU(), ""),
         (None, ""),
