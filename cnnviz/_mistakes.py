@@ -122,7 +122,7 @@ def preview(
     if not isinstance(data, Data):
         raise ValueError(f"data {_short(data)} is not a Data: use load('shapes')")
     changes = augmentations(augment)
-    _whole("number", number, 2, 8)
+    _whole("number", number, 2, 10)
     try_changes(changes, data.train_x[:2])
     some = torch.randperm(len(data.train_x), generator=torch.Generator().manual_seed(seed))[:number]
     first, labels = data.train_x[some.to(data.train_x.device)], data.train_y[some.to(data.train_x.device)]

@@ -190,7 +190,7 @@ def test_a_preview_shows_what_fit_gets():
     (lambda run: reuse.mistakes(run, most=0), "most 0 is not a whole number from 1"),
     (lambda run: reuse.preview(load), "data <function load"),
     (lambda run: reuse.preview(DIGITS, data.shift), "augment shift cannot be applied"),
-    (lambda run: reuse.preview(DIGITS, number=1), "number 1 is not a whole number from 2 to 8"),
+    (lambda run: reuse.preview(DIGITS, number=1), "number 1 is not a whole number from 2 to 10"),
 ])  # fmt: skip
 def test_what_cannot_be_shown_is_refused(call, message, run):
     with pytest.raises(ValueError) as refusal:
