@@ -160,7 +160,9 @@ class OccluderView extends WidgetView {
         if (!this.grip || !event.isPrimary) return;
         const { step } = this.session.fixed;
         if (type !== "pointercancel") this.session.go(this.pixelAt(canvas, event).map((at, axis) => Math.round((at - this.grip[axis]) / step)));
-        if (type === "pointerup" || type === "pointercancel") this.grip = null;
+        if (type === "pointermove" || type === "pointerdown") return;
+        this.grip = null;
+        this.redraw(); // now it is told to a screen reader
       });
     }
   }
