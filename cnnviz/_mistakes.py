@@ -110,14 +110,14 @@ def mistakes(run: Run | Sequence[Run], most: int = 12) -> Mistakes:
 def preview(
     data: Data, augment: Augmentation | Sequence[Augmentation] | None = None, number: int = 5, seed: int = 0
 ) -> Pictures:
-    """Return training pictures, and under them what `fit` would show the network in three passes over them.
+    """Return training pictures, and under them what `fit` would show the network in two passes over them.
 
     Without `augment` the pictures alone.
 
     >>> from cnnviz import load
     >>> from cnnviz.data import rotation
     >>> preview(load("shapes"), rotation(30), number=4)
-    4 pictures, and three draws of rotation(30): 16 x 3 x 32 x 32
+    4 pictures, and two draws of rotation(30): 12 x 3 x 32 x 32
     """
     if not isinstance(data, Data):
         raise ValueError(f"data {_short(data)} is not a Data: use load('shapes')")
@@ -128,7 +128,7 @@ def preview(
     first, labels = data.train_x[some.to(data.train_x.device)], data.train_y[some.to(data.train_x.device)]
     generator = torch.Generator(first.device).manual_seed(seed)
     number, rows, titles = len(first), [first], [_clipped(data.classes[label]) for label in labels.tolist()]
-    for _ in range(0 if augment is None else 3):
+    for _ in range(0 if augment is None else 2):
         x, y = first, labels
         for change in changes:
             x = change(x, generator)
@@ -138,7 +138,7 @@ def preview(
         titles += [_shares(row, data.classes) for row in y] if y.dim() > 1 else titles[:number]
     pictures = torch.cat(rows).cpu().numpy()
     made = ", ".join(change.__name__ for change in changes) or "no change"
-    about = f"{number} pictures" + (f", and three draws of {made}" if augment is not None else "")
+    about = f"{number} pictures" + (f", and two draws of {made}" if augment is not None else "")
     group = Group(_tiles(pictures.clip(float(first.min()), float(first.max()))), "", "picture", titles, columns=number)
     return Pictures(pictures, about, group)
 

@@ -175,14 +175,14 @@ def test_no_mistakes_and_names_that_hold_markup_or_mathematics_are_drawn_too():
 
 def test_a_preview_shows_what_fit_gets():
     shown = reuse.preview(DIGITS, [data.shift(1), data.noise(0.1)], number=4, seed=2)
-    assert shown.values.shape == (16, 1, 8, 8)
+    assert shown.values.shape == (12, 1, 8, 8)
     some = torch.randperm(len(DIGITS.train_x), generator=torch.Generator().manual_seed(2))[:4]
     assert np.array_equal(shown.values[:4], DIGITS.train_x[some])
     generator = torch.Generator().manual_seed(2)
     first = data.noise(0.1)(data.shift(1)(DIGITS.train_x[some], generator), generator)
     assert np.array_equal(shown.values[4:8], first)
     assert reuse.preview(DIGITS).values.shape == (5, 1, 8, 8)
-    assert repr(reuse.preview(DIGITS, [])) == "5 pictures, and three draws of no change: 20 x 1 x 8 x 8"
+    assert repr(reuse.preview(DIGITS, [])) == "5 pictures, and two draws of no change: 15 x 1 x 8 x 8"
     assert _shares(torch.tensor([0.25, 0.0, 0.75]), ("a", "b", "c")) == "75 % c, 25 % a"
 
 
