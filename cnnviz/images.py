@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 __all__ = ["digit", "get", "grid", "names", "open", "photo"]
 
@@ -200,7 +200,8 @@ def open(source: str | os.PathLike[str] | bytes, size: int = 256, grey: bool = F
     except Image.DecompressionBombError:  # Pillow's own limit, reached while it was opening the file
         extent, limit = "more than 170 million", MAX_PIXELS
     except Exception as error:  # a damaged file makes a decoder raise almost anything
-        raise ValueError(f"{called} cannot be read as a picture ({error}): use an undamaged {_KINDS} file") from error
+        reason = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"  # that one tells an address only
+        raise ValueError(f"{called} cannot be read as a picture{reason}: use an undamaged {_KINDS} file") from error
     raise ValueError(f"{called} has {extent} pixels: use a picture of at most {limit // 10**6} million")
 
 

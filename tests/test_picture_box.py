@@ -73,7 +73,7 @@ def test_what_is_no_picture_is_named_and_the_rest_goes_on():
     assert tracemalloc.get_traced_memory()[1] < 50_000_000
     tracemalloc.stop()
     assert box.counts == {"cat": 3, "dog": 0}  # the good one, the first frame, and 16 bits made 8
-    assert f"{MARKUP}.png: the picture of 10 bytes cannot be read" in notes(box)
+    assert f"{MARKUP}.png: the picture of 10 bytes cannot be read as a picture: use an undamaged PNG" in notes(box)
     assert "../../out.png: the picture of 0 bytes is empty" in notes(box)
     assert "huge.png: the picture of" in notes(box)
     assert "9,000 x 9,000 pixels: use a picture of at most 25 million" in notes(box)
