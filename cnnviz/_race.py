@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 import platform
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -39,8 +38,8 @@ class Lap(NamedTuple):
     macs: float
     predicted: float = NOTHING
     measured: float = NOTHING
-    lowest: float = NOTHING  # half of the pairs of blocks were between these two:
-    highest: float = NOTHING  # far apart, if the machine had other things to do
+    lowest: float = NOTHING  # the ratios of any two blocks out of the fastest quarters
+    highest: float = NOTHING  # lie between these
     standard: float = NOTHING
     separable: float = NOTHING
     depthwise: float = NOTHING
@@ -109,7 +108,7 @@ class Race:
         return cls(tuple(laps), {**about, "raced": f"Recorded {about.get('date', '')}: {about.get('raced', '')}"})
 
     def figure(self) -> Any:
-        """A plotly chart: for each cell the three ratios side by side, the measured one with its middle half."""
+        """A plotly chart: for each cell the three ratios side by side, the measured one with its spread."""
         import plotly.graph_objects as go
 
         chart = go.Figure()
@@ -118,8 +117,8 @@ class Race:
         for name, colour in (("macs", "#9aa1ab"), ("predicted", "#b35900"), ("measured", "#1f66b0")):
             bars = {"x": places, "y": [round(getattr(lap, name), 2) for lap in laps], "marker_color": colour}
             if name == "measured":
-                above = [max(0, lap.highest - lap.measured) for lap in laps]
-                below = [max(0, lap.measured - lap.lowest) for lap in laps]
+                above = [lap.highest - lap.measured for lap in laps]
+                below = [lap.measured - lap.lowest for lap in laps]
                 bars["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
             chart.add_bar(name={"macs": "fewer MACs", "predicted": "predicted by roofline"}.get(name, name), **bars)
         words = {"text": "<br>".join([*self.about.values()][:2]), "font": {"size": 13}}
@@ -243,6 +242,6 @@ def _lap(
     except torch.OutOfMemoryError:
         return Lap(channels, size, macs, note="out of memory")
     times = [one.fastest for one in taken]
-    pairs = [one / other for one, other in zip(taken[0].seconds, taken[1].seconds, strict=True)]
-    low, _, high = statistics.quantiles(pairs, n=4)
+    slower = [one.middle_half[0] for one in taken]  # a quarter of the blocks were faster
+    low, high = times[0] / slower[1], slower[0] / times[1]
     return Lap(channels, size, macs, least[0] / least[1], times[0] / times[1], low, high, *times)

@@ -129,7 +129,7 @@ def roofline(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype = "float32",
     channels_last: bool = False,
-    seconds: float = 0.2,
+    seconds: float = 0.4,
 ) -> Roofline:
     """Measure this machine's roofline; nothing is looked up.
 

@@ -189,6 +189,7 @@ def test_a_race_has_the_count_the_prediction_and_the_clock_for_each_cell(tmp_pat
     assert lap.macs == pytest.approx(ours)
     assert lap.measured == pytest.approx(lap.standard / lap.separable)
     assert min(lap[2:11]) > 0
+    assert lap.lowest <= lap.measured <= lap.highest
     again = Race.from_csv(result.to_csv(tmp_path / "race.csv"))
     assert repr(again).splitlines()[2:] == repr(result).splitlines()[2:]
     assert repr(result).splitlines()[-1].split()[:3] == ["8", "6x6", "4.2"]
@@ -248,6 +249,8 @@ def test_grouped_and_pointwise_may_be_raced():
     result = race(8, 5, groups=2, device="cpu", seconds=QUICK, roof=ROOF)
     assert result.laps[0].macs == pytest.approx(8 * 8 * 9 / (8 * 4 * 9 + 64))
     assert repr(result).startswith("3x3 against 2 groups and 1x1")
+    whole, separable, grouped, mixing = _race._convolutions(8, 3, groups=2)
+    assert [layer.groups for layer in (whole, *separable, grouped, mixing)] == [1, 2, 1, 2, 1]
 
 
 # --- surfaces ---
