@@ -50,6 +50,11 @@ def test_the_network_is_left_as_it_was(look):
     assert torch.equal(torch.get_rng_state(), random)
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_network_of_half_precision_is_looked_into_too(look):
+    LOOKS[look](small().bfloat16())
+
+
 # ---- filters -------------------------------------------------------------------------------------------------------
 
 

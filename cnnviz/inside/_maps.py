@@ -71,7 +71,7 @@ def feature_maps(
         dead = {name: numbers & constant(again[name][0]) for name, numbers in dead.items()}
     values = {name: maps[0].cpu().numpy() for name, maps in found.items()}
     marked = {name: sorted(numbers) for name, numbers in dead.items()}
-    given, where = as_group(batch[0].cpu().numpy()), "" if others else " here"
+    given, where = as_group(batch[0].float().cpu().numpy()), "" if others else " here"
     if layer is not None:
         (name,) = values
         group = drawn(name, values[name], marked[name], len(values[name]), where)

@@ -102,7 +102,7 @@ def maximise(
         length = 3 * slope.square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-12  # a few pixels make a full step
         x = (level + (1 - decay) * (x + STEP * span * slope / length - level)).clamp(low, high)
     strengths = _responses(net, x, name)[places].tolist()
-    values = x.cpu().numpy()
+    values = x.float().cpu().numpy()
     what = "channel" if name else "class"
     words = f"{what}{'es' if what == 'class' else 's'} {_list(numbers)}" if several else f"{what} {numbers[0]}"
     about = f"what maximises {words} of {name or called(model)}"

@@ -73,7 +73,7 @@ def top_patches(model: nn.Module, pictures: Any, layer: str | nn.Module, channel
     order = torch.stack(strengths).argsort(descending=True, stable=True)[:k].tolist()
     field = fields_of(net, first, [name])[name]
     boxes = [box_of(field, units[n], first.shape[2:]) for n in order]
-    shown = [fitted(pictures[n], model)[0][0].cpu().numpy() for n in order]
+    shown = [fitted(pictures[n], model)[0][0].float().cpu().numpy() for n in order]
     tiles = np.stack([cut(picture, box) for picture, box in zip(shown, boxes, strict=True)])
     values = [float(strengths[n]) for n in order]
     sees = f"it sees {' x '.join(map(str, field.size))}" if field else "it sees all"

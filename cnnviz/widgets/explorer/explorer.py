@@ -213,7 +213,7 @@ class Explorer(ShownWidget):
             "field": None if field is None else [list(part) for part in field],
             "said": said,
             "size": list(batch.shape[2:]),
-            "input": _colours(batch[0].cpu().numpy()).tobytes(),
+            "input": _colours(batch[0].float().cpu().numpy()).tobytes(),
             "maps": values.astype("<i2").tobytes(),
         }
 
@@ -254,7 +254,7 @@ class Explorer(ShownWidget):
     def _piece(self, number: int, place: int) -> np.ndarray:
         batch = self._pictures[number]
         box = box_of(self._field(batch, self.layer), divmod(place, 1 << 16), batch.shape[2:])
-        return cut(batch[0].cpu().numpy(), box)
+        return cut(batch[0].float().cpu().numpy(), box)
 
     # ---- for pages without a kernel --------------------------------------------------------------------------------
 
@@ -276,7 +276,7 @@ class Explorer(ShownWidget):
         if sum(parameter.numel() for parameter in net.parameters()) < FEW_WEIGHTS:
             net, batch = net.double(), batch.double()  # every machine draws the same
         maps = walk(net, batch.to(next(net.parameters()).device), self.layer)[self.layer][0].cpu().numpy()
-        return still.draw(repr(self), _colours(batch[0].cpu().numpy()), maps, self.channel)
+        return still.draw(repr(self), _colours(batch[0].float().cpu().numpy()), maps, self.channel)
 
 
 def explore(model: nn.Module, pictures: Any, **start: Any) -> Explorer:
@@ -303,5 +303,5 @@ def _colours(picture: np.ndarray) -> np.ndarray:
 
 
 def _thumb(batch: Tensor) -> bytes:
-    small = functional.interpolate(batch, size=(THUMB, THUMB), mode="bilinear", antialias=True, align_corners=False)
+    small = functional.interpolate(batch.float(), size=(THUMB, THUMB), mode="bilinear", antialias=True)
     return _colours(small[0].numpy()).tobytes()
