@@ -130,8 +130,13 @@ def largest_difference(seeds):
 
 
 def test_saliency_guided_backpropagation_and_deconvnet_are_their_definitions_on_200_random_nets():
-    for method, difference in largest_difference(range(200)).items():
-        assert difference < 1e-6, method
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the nets are tiny: more threads would only wait for each other
+    try:
+        found = largest_difference(range(200))
+    finally:
+        torch.set_num_threads(threads)
+    assert max(found.values()) < 1e-6, found
 
 
 def test_occlusion_is_the_mean_fall_of_the_score_over_the_windows_that_cover_a_pixel():
