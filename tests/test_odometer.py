@@ -279,3 +279,9 @@ def test_it_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("progress", [0, 0.1, 1])
+def test_the_page_of_the_largest_sizes_stays_small(tmp_path, progress):
+    page = MacOdometer(512, 512, 11, 256, groups=64, progress=progress).save(tmp_path / "o.html")
+    assert page.stat().st_size < 120_000

@@ -138,21 +138,37 @@ class _Block(NamedTuple):
 
 
 def _draw_maps(drawing: Drawing, block: _Block, step: Step, values: int, placed: Callable[[int], int] = int) -> None:
-    """Draw the maps of a step, so many of whose values are finished."""
-    area = step.size**2
-    for channel in range(step.maps):
+    """Draw the maps of a step, so many of whose values are finished; tiny neighbours that look alike as one."""
+    area, tiny = step.size**2, block.pitch - block.gap < FRAMED_FROM
+    for channel in sorted(range(step.maps), key=placed) if tiny else range(step.maps):
         left, top, side, _ = box = block.box(placed(channel))
         filled = min(max(values - channel * area, 0), area)
         if filled < area:
-            drawing.fills.append((*box, EMPTY))
-        colour, cell = group_colour(step.group(channel), step.groups), side / step.size
+            _fill(drawing, (*box, EMPTY), tiny * block.gap)
+        colour, cell = _colour(step.group(channel), step.groups, tiny), side / step.size
         rows, rest = divmod(filled, step.size)
         if rows:
-            drawing.fills.append((left, top, side, rows * cell, colour))
+            _fill(drawing, (left, top, side, rows * cell, colour), tiny * block.gap)
         if rest:
             drawing.fills.append((left, top + rows * cell, rest * cell, cell, colour))
-        if side >= FRAMED_FROM:
+        if not tiny:
             drawing.frames.append((*box, EDGE, 1))
+
+
+def _fill(drawing: Drawing, fill: tuple[float, float, float, float, str], gap: int) -> None:
+    """Add a rectangle, or make the last one wider if it ends `gap` before this one and is of its height and colour."""
+    left, top, wide, high, colour = fill
+    if gap and drawing.fills:
+        before, *_ = last = drawing.fills[-1]
+        if last[1] == top and last[3:] == (high, colour) and before + last[2] + gap == left:
+            drawing.fills[-1] = (before, top, left + wide - before, high, colour)
+            return
+    drawing.fills.append(fill)
+
+
+def _colour(group: int, groups: int, tiny: bool) -> str:
+    """Return the colour of a group's maps; where nobody can tell them apart, a few colours do for many groups."""
+    return group_colour(group * 16 // groups, 16) if tiny and groups > 16 else group_colour(group, groups)
 
 
 def _mark_work(drawing: Drawing, lane: Lane, blocks: list[_Block], values: list[int]) -> None:
