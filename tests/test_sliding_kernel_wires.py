@@ -91,8 +91,9 @@ def test_shuffle_is_on_off_or_not_there(given, kept):
     ("changes", "message"),
     [
         ({"groups": 5}, "groups 5 does not divide 12 in_channels and 12 filters: use 1, 2, 3, 4, 6 or 12"),
-        ({"shuffle": "maybe"}, 'shuffle "maybe" is not known: use on, off or ""'),
-        ({"shuffle": 1}, 'shuffle 1 is not known: use on, off or ""'),
+        ({"shuffle": "maybe"}, 'shuffle "maybe" is not known: use True, False, or None for a single layer'),
+        ({"shuffle": 1}, "shuffle 1 is not known: use True, False, or None for a single layer"),
+        ({"ink": 12}, "ink 12 is not a channel: use 0 to 11, or None"),
         ({"ink": -2}, "ink -2 is not a whole number from −1 to 511"),
         ({"ink": 0.5}, "ink 0.5 is not a whole number from −1 to 511"),
     ],
@@ -144,3 +145,9 @@ def test_more_channels_than_boxes_are_counted():
     drawing = SlidingKernel(kernel_size=1, in_channels=24, filters=24, groups=3, shuffle=True, ink=20)._still()
     assert sum(word.text == "+ 8" for word in drawing.words) == 4
     assert "ink in channel 20 reaches all 24 outputs" in [word.text for word in drawing.words]
+
+
+def test_ink_follows_when_channels_go():
+    w = SlidingKernel(in_channels=12, ink=11)
+    w.set(in_channels=4)
+    assert w.ink == 3

@@ -89,6 +89,8 @@ def changed(state: Mapping[str, Any], changes: Mapping[str, Any]) -> State:
         new["square"] = False
     if "kernel" in given:
         new["kernel"] = _fitting_kernel(given["kernel"], new)
+    if given.get("ink", -1) >= new["in_channels"]:
+        raise IllegalLayer(f"ink {given['ink']} is not a channel: use 0 to {new['in_channels'] - 1}, or None")
     if isinstance(given.get("bias"), list) and len(given["bias"]) not in (1, new["filters"]):
         count = f"bias has {len(given['bias'])} numbers for {new['filters']} filters"
         raise IllegalLayer(f"{count}: use one each, or one number")
@@ -192,8 +194,11 @@ def _read_bias(name: str, value: Any) -> float | list[float]:
 
 
 def _read_shuffle(name: str, value: Any) -> str:
-    plain = {None: "", False: "off", True: "on"}.get(value, value) if isinstance(value, bool | None) else value
-    return _read_choice("on", "off", "")(name, plain)
+    if value is None or isinstance(value, bool):
+        return {None: "", False: "off", True: "on"}[value]
+    if isinstance(value, str) and value in ("on", "off", ""):
+        return value
+    raise IllegalLayer(f"{name} {_short(value)} is not known: use True, False, or None for a single layer")
 
 
 def _read_text(name: str, value: Any) -> str:
