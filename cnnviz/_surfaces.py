@@ -47,7 +47,7 @@ class Surfaces:
         return self.shares[quantity][self.kernel_sizes.index(kernel_size)][self.filters.index(filters)]
 
     def figure(self) -> Any:
-        """A plotly chart: a coloured map of each surface, with a button for each quantity."""
+        """A plotly chart: a coloured map of each surface; a menu chooses the quantity."""
         import plotly.graph_objects as go
 
         chart = go.Figure()
@@ -61,19 +61,20 @@ class Surfaces:
                 x=columns, y=rows, z=heights, text=texts, texttemplate="%{text}", hovertemplate=hover, **colours,
                 visible=quantity == QUANTITIES[0],
             )  # fmt: skip
-        buttons = [
+        choices = [
             {"label": name, "method": "restyle", "args": ["visible", [name == other for other in QUANTITIES]]}
             for name in QUANTITIES
         ]
-        menu = {"type": "buttons", "direction": "right", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
-        words = f"separable, as a share of standard: {self.in_channels} channels in, maps of {self.size}x{self.size}"
+        # not a row of buttons: in a narrow window the last ones would be out of sight
+        menu = {"type": "dropdown", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
+        words = f"separable, as a share of standard:<br>{self.in_channels} channels in, maps of {self.size}x{self.size}"
         chart.update_layout(
-            title={"text": words, "font": {"size": 14}},
+            title={"text": words, "font": {"size": 14}, "x": 0.02, "y": 0.96, "yanchor": "top"},
             xaxis={"title": "filters (N)", "type": "category"},
             yaxis={"title": "kernel size (Dk)", "type": "category"},
-            updatemenus=[menu | {"buttons": buttons}],
+            updatemenus=[menu | {"buttons": choices}],
             height=430,
-            margin={"t": 110},
+            margin={"t": 120, "l": 70, "r": 20},
             template="plotly_white",
         )
         return chart

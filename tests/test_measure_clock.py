@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnnviz import _latency, _memory, _race, conv_cost, models, separable_cost
+from cnnviz import _latency, _memory, _race, _roofline, conv_cost, models, separable_cost
 from cnnviz._latency import Setting, in_turns, in_words
 from cnnviz._roofline import Roofline, kind_of
 from cnnviz.measure import Lap, Race, latency, race, roofline, surfaces
@@ -178,6 +178,24 @@ def test_a_measured_roof_is_not_below_a_product_of_matrices():
     assert "GB a second copied" in repr(found)
 
 
+def test_a_speed_is_measured_on_until_it_gets_no_better(monkeypatch):
+    stints = iter([[5.0, 6.0], [2.0, 9.0], [1.99], [1.0]])  # the first two on a busy machine
+    monkeypatch.setattr(_roofline, "in_turns", lambda *_: [(next(stints), 1)])
+    assert _roofline._best(lambda: None, CPU.device, QUICK) == 1.99
+    assert next(stints) == [1.0]
+
+
+def test_one_disturbed_run_does_not_end_the_doubling(monkeypatch):
+    sizes, disturbed = [], itertools.cycle([True, False])
+    monkeypatch.setattr(_roofline, "_work", lambda kind, size, setting: (lambda: sizes.append(size), size))
+    monkeypatch.setattr(_roofline, "_best", lambda call, *_: call() or 1.0)
+    monkeypatch.setattr(
+        _roofline, "stopwatch", lambda call, device: lambda runs: 1.0 if next(disturbed) else max([1, *sizes]) * 1e-4
+    )
+    assert _roofline._fastest("dense", CPU, QUICK) == 4  # 0.4 ms are enough
+    assert sizes[-1] == 4
+
+
 # --- race ---
 
 
@@ -266,8 +284,12 @@ def test_macs_and_parameters_follow_the_paper_and_bytes_do_not():
     assert one.share("activations", 48, 3) == 2
     moved = (48 * 9 + 48 * 48 + 4 * 48 * 196) / (48 * 48 * 9 + 2 * 48 * 196)  # weights, and maps in and out
     assert one.share("bytes moved", 48, 3) == pytest.approx(moved)
-    shown = [trace.visible for trace in found.figure().data]
-    assert shown == [True, False, False, False]
+    figure = found.figure()
+    assert [trace.visible for trace in figure.data] == [True, False, False, False]
+    (menu,) = figure.layout.updatemenus
+    assert menu.type == "dropdown"  # whose choices a narrow window does not cut off
+    assert [button.label for button in menu.buttons] == list(found.shares)
+    assert max(map(len, figure.layout.title.text.split("<br>"))) < 40
     with pytest.raises(ValueError, match="filters 5 is not on the surface: use 1, 2"):
         found.share("MACs", 5, 3)
     with pytest.raises(ValueError, match="filters 0 is not a whole number"):
