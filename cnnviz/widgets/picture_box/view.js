@@ -73,6 +73,7 @@ class BoxView extends WidgetView {
   async sendAll(files, row) {
     const { model } = this.session;
     const visible = files.filter((file) => !file.name.startsWith("."));
+    if (row === null) visible.sort((a, b) => (a.webkitRelativePath < b.webkitRelativePath ? -1 : 1)); // as load("folder")
     for (const [number, file] of visible.entries()) {
       this.say(`sending ${number + 1} of ${visible.length}`);
       const about = { row, class: row === null ? file.webkitRelativePath.split("/").at(-2) : "", file: file.name };
