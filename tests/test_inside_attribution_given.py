@@ -138,6 +138,9 @@ def test_a_network_that_cannot_be_copied_is_refused():
     (torch.zeros(3, 40, 50), "made grey and resized from 40 x 50 to 32 x 32"),
     (torch.zeros(4, 32, 32), "laid on white and made grey"),
     (Image.new("L", (32, 32)), "divided by 255"),
+    (np.full((32, 32), 200.0), "divided by 255"),
+    (np.full((32, 32), 40000, np.uint16), "divided by 65,535"),
+    (Image.new("I", (32, 32), 40000), "divided by 65,535"),
     (Image.new("P", (32, 20)), "divided by 255, turned from (H, W, C) to (C, H, W), made grey and resized from 20 x 32 "
                                "to 32 x 32"),
 ])  # fmt: skip

@@ -17,6 +17,7 @@ from cnnviz._checks import _either, _short, _whole
 
 SIDES = (32, 28, 64, 224, 227, 299, 48, 96, 128, 16, 8)  # of pictures that networks are built for, the usual ones first
 GREY = (0.299, 0.587, 0.114)  # brightness of red, green and blue, as in `images`
+NORMALISED = 8  # values above are no picture from 0 to 1, nor one with mean and deviation taken out (under 3)
 LARGEST = 1024  # pixels across: more fill the memory with maps
 Kinds = type[nn.Module] | tuple[type[nn.Module], ...]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -149,9 +150,10 @@ def fitted(picture: Any, model: nn.Module) -> tuple[Tensor, str]:
     Parameters
     ----------
     picture
-        A tensor, an array or a Pillow image: ``(H, W)``, ``(C, H, W)``, ``(H, W, C)`` or a batch of one. Bytes are
-        divided by 255; colours become grey, and grey becomes colour, as the first convolution wants it; a size that
-        the network refuses becomes the first usual one that it takes.
+        A tensor, an array or a Pillow image: ``(H, W)``, ``(C, H, W)``, ``(H, W, C)`` or a batch of one. Bytes
+        (also such that came as floats) are divided by 255, 16 bits by 65,535; colours become grey, and grey becomes
+        colour, as the first convolution wants it; a size that the network refuses becomes the first usual one that it
+        takes.
 
     Raises
     ------
@@ -210,6 +212,8 @@ def called(model: nn.Module) -> str:
 
 def _numbers(picture: Any, changes: list[str]) -> Tensor:
     """The picture as float32 of two or three axes."""
+    if getattr(picture, "mode", "") in ("F", "I"):  # Pillow's pictures of floats and of large whole numbers
+        picture = np.asarray(picture)
     if hasattr(picture, "getbands"):  # Pillow's
         from cnnviz import images
 
@@ -225,9 +229,9 @@ def _numbers(picture: Any, changes: list[str]) -> Tensor:
     except (TypeError, ValueError, RuntimeError):
         words = " ".join(_short(picture).split())
         raise ValueError(f"picture {words} is no array of numbers: use a tensor (C, H, W)") from None
-    if given.dtype == torch.uint8:
-        x /= 255
-        changes.append("divided by 255")
+    if x.numel() and (top := _white(given.dtype, float(x.min()), float(x.max()))):
+        x /= top
+        changes.append(f"divided by {top:,}")
     shape = " x ".join(map(str, x.shape)) or "one number"
     if x.dim() == 4 and len(x) == 1:
         x = x[0]
@@ -236,6 +240,14 @@ def _numbers(picture: Any, changes: list[str]) -> Tensor:
     if not torch.isfinite(x).all():
         raise ValueError(f"the picture of {shape} holds NaN or infinity: use finite numbers")
     return x if x.dim() == 3 else x[None]
+
+
+def _white(dtype: torch.dtype, low: float, high: float) -> int:
+    """The number that stands for white, where it cannot be 1; 0 where it can."""
+    of_type = {torch.uint8: 255, torch.uint16: 65535}.get(dtype, 0)
+    if of_type or low < 0 or not NORMALISED < high <= 65535:
+        return of_type
+    return 255 if high <= 255 else 65535
 
 
 def _channels_first(x: Tensor, net: nn.Module, changes: list[str]) -> Tensor:
