@@ -130,6 +130,13 @@ def native_size(name: str) -> tuple[int, int, int]:
     return models.options(name)["in_channels"], side, side
 
 
+def size_or_native(model: Any, input_size: Any) -> Any:
+    """The size as given, or the one that goes with the model."""
+    if input_size is not None:
+        return input_size
+    return native_size(model) if isinstance(model, str) else (3, 224, 224)
+
+
 def _module(model: Any) -> tuple[nn.Module, str]:
     if isinstance(model, str):
         from cnnviz import models

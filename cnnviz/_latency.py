@@ -19,7 +19,7 @@ from torch.utils.benchmark import Timer
 
 from cnnviz._arguments import chosen_device
 from cnnviz._checks import _either, _flag, _number, _short, _whole
-from cnnviz._counting import module_of, shape_of
+from cnnviz._counting import module_of, shape_of, size_or_native
 from cnnviz._memory import is_about_memory, keep_freed_memory, within_memory
 
 BLOCK = 0.001  # seconds: long enough for reading the clock not to count, and shorter than a busy system's time slice
@@ -82,7 +82,7 @@ class Latency:
 
 def latency(
     module: nn.Module | str,
-    input_size: Any = (3, 224, 224),
+    input_size: Any = None,
     batch: int = 1,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype = "float32",
@@ -100,7 +100,8 @@ def latency(
     module
         Any module, or a name of ``cnnviz.models.names()``.
     input_size
-        Shape of one example, (C, H, W); ``batch`` of them are one input.
+        Shape of one example, (C, H, W); ``batch`` of them are one input. By itself the one that a named network was
+        published for, and (3, 224, 224) for other modules.
     device
         "cpu", "cuda", "mps" ...; by itself a CUDA GPU if there is one.
     dtype
@@ -127,7 +128,7 @@ def latency(
     True
     """
     setting = read_setting(batch, device, dtype, channels_last)
-    return together([(module, input_size)], setting, seconds)[0]
+    return together([(module, size_or_native(module, input_size))], setting, seconds)[0]
 
 
 def read_setting(batch: Any, device: Any, dtype: Any, channels_last: Any) -> Setting:
@@ -191,7 +192,11 @@ def _copied(module: nn.Module | str) -> nn.Module:
 def _inputs(shape: tuple[int, ...], setting: Setting, layout: torch.memory_format) -> Sequence[Tensor]:
     """Copies of one random input, together twice as large as the last cache."""
     first = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(setting.device, setting.dtype)
+    if first.dim() == 4:
+        first = first.contiguous(memory_format=layout)
     number = math.ceil(min(2 * cache(setting.device), MOST) / (first.numel() * first.element_size()))
+    if number == 1:
+        return (first,)  # so large that a second one might not fit
     every = first.repeat(min(number, MOST_INPUTS), *[1] * (len(shape) - 1))
     return (every.contiguous(memory_format=layout) if every.dim() == 4 else every).split(setting.batch)
 

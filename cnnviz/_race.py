@@ -208,6 +208,7 @@ def race(
 
 
 def _wholes(name: str, given: Any) -> list[int]:
+    given = given.tolist() if hasattr(given, "tolist") else given  # of NumPy or PyTorch
     values = list(given) if isinstance(given, (list, tuple, range)) else [given]
     if not values:
         raise ValueError(f"{name} is empty: give a number or several")

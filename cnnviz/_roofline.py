@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz._checks import _whole
-from cnnviz._counting import cost_table, module_of, native_size, shape_of
+from cnnviz._counting import cost_table, module_of, shape_of, size_or_native
 from cnnviz._latency import Setting, cache, in_turns, in_words, read_setting, stopwatch
 from cnnviz._memory import is_about_memory
 from cnnviz._tables import Line, as_text
@@ -99,8 +99,7 @@ class Roofline:
 
         ``input_size`` is the shape of one example, (C, H, W). Layers that work in place are not seen to move anything.
         """
-        if input_size is None:
-            input_size = native_size(model) if isinstance(model, str) else (3, 224, 224)
+        input_size = size_or_native(model, input_size)
         table = cost_table(model, input_size)
         module = module_of(model)
         layers = {type(module).__name__: module, **dict(module.named_modules())}

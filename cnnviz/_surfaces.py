@@ -8,6 +8,7 @@ from math import log10
 from typing import Any
 
 from cnnviz._checks import _either, _whole
+from cnnviz._race import _wholes
 from cnnviz.cost import Cost, conv_cost
 
 VALUE = 4  # bytes
@@ -89,8 +90,8 @@ class Surfaces:
 def surfaces(
     in_channels: int = 128,
     size: int = 28,
-    filters: Sequence[int] = FILTERS,
-    kernel_sizes: Sequence[int] = KERNEL_SIZES,
+    filters: int | Sequence[int] = FILTERS,
+    kernel_sizes: int | Sequence[int] = KERNEL_SIZES,
 ) -> Surfaces:
     """Compute, over filters and kernel sizes, what a separable convolution needs of the standard one, without biases.
 
@@ -104,9 +105,8 @@ def surfaces(
     >>> surfaces(64, 28)
     Surfaces: 64 channels in, 1 to 1024 filters, kernels of 1 to 11, maps of 28x28
     """
-    for name, values in (("filters", filters), ("kernel_sizes", kernel_sizes)):
-        for value in values:
-            _whole(name, value, 1, 2**16)
+    in_channels, size = _whole("in_channels", in_channels, 1, 2**16), _whole("size", size, 1, 2**16)
+    filters, kernel_sizes = _wholes("filters", filters), _wholes("kernel_sizes", kernel_sizes)
     shares: dict[str, list[list[float]]] = {quantity: [] for quantity in QUANTITIES}
     for kernel_size in kernel_sizes:
         cells = [_shares(in_channels, n, kernel_size, size) for n in filters]

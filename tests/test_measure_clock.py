@@ -9,6 +9,7 @@ import itertools
 import math
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -81,6 +82,23 @@ def test_a_name_and_a_module_without_memory_are_timed_too():
     assert next(network.parameters()).is_meta
     roofline("cpu", seconds=QUICK)
     assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_a_name_has_its_own_size(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(_latency, "together", lambda pairs, *_: [sizes.append(pairs[0][1])])
+    for module in ("lenet5", "resnet_cifar", "inception_v3", nn.Conv2d(3, 2, 3)):
+        latency(module, device="cpu")
+    assert sizes == [(1, 32, 32), (3, 32, 32), (3, 299, 299), (3, 224, 224)]
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_an_input_beyond_the_cache_is_there_once(channels_last, monkeypatch):
+    monkeypatch.setattr(_latency, "cache", lambda device: 100)
+    monkeypatch.setattr(torch.Tensor, "repeat", lambda *_: pytest.fail("held twice"))
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    (only,) = _latency._inputs((1, 2, 6, 6), CPU, layout)
+    assert only.is_contiguous(memory_format=layout)
 
 
 def test_a_clock_that_is_too_coarse_is_said(monkeypatch):
@@ -263,6 +281,11 @@ def test_a_file_that_is_no_race_is_refused(text, tmp_path):
         Race.from_csv(path)
 
 
+@pytest.mark.parametrize("several", [np.array([4, 8]), torch.tensor([4, 8])])
+def test_channels_may_come_as_an_array(several):
+    assert _race._wholes("channels", several) == [4, 8]
+
+
 def test_grouped_and_pointwise_may_be_raced():
     result = race(8, 5, groups=2, device="cpu", seconds=QUICK, roof=ROOF)
     assert result.laps[0].macs == pytest.approx(8 * 8 * 9 / (8 * 4 * 9 + 64))
@@ -292,5 +315,19 @@ def test_macs_and_parameters_follow_the_paper_and_bytes_do_not():
     assert max(map(len, figure.layout.title.text.split("<br>"))) < 40
     with pytest.raises(ValueError, match="filters 5 is not on the surface: use 1, 2"):
         found.share("MACs", 5, 3)
-    with pytest.raises(ValueError, match="filters 0 is not a whole number"):
-        surfaces(filters=(0,))
+    assert surfaces(48, 14, filters=48, kernel_sizes=3).shares == one.shares
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"filters": (0,)}, "filters 0 is not a whole number"),
+        ({"filters": ()}, "filters is empty: give a number or several"),
+        ({"kernel_sizes": "3"}, 'kernel_sizes "3" is not a whole number'),
+        ({"size": 0}, "^size 0 is not a whole number"),
+        ({"in_channels": 1.5}, "in_channels 1.5 is not a whole number"),
+    ],
+)
+def test_wrong_surfaces_are_refused(given, words):
+    with pytest.raises(ValueError, match=words):
+        surfaces(**given)
