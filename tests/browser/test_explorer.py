@@ -78,3 +78,7 @@ def test_a_saved_page_leafs_through_the_layers_alone(offline: Offline, tmp_path:
     page.locator("[data-name=channel]").press("End")
     expect(page.locator(".ex-one-part .ex-words")).to_have_text("channel 5: 14 × 14")
     expect(page.locator("[data-name=picture]")).to_be_disabled()
+    expect(page.locator(".ex-best")).to_be_hidden()  # the pieces are those of another channel
+    page.locator("[data-name=channel]").press("Home")
+    page.locator("[data-name=depth]").press("ArrowRight")
+    expect(page.locator(".ex-best")).to_be_visible()

@@ -263,7 +263,11 @@ class Explorer extends WidgetView {
     const { session } = this;
     const { best } = session;
     const { count } = session.get("_fixed");
-    setText(this.best.words, `where channel ${session.get("channel")} is strongest in ${count === 1 ? "the picture" : `these ${count} pictures`}${best ? "" : " …"}`);
+    const unasked = !best && Boolean(session.model.alone); // a page has the pieces of one channel, and nobody to ask
+    const where = `is strongest in ${count === 1 ? "the picture" : `these ${count} pictures`}${best ? "" : " …"}`;
+    const channel = `channel ${session.get("channel")}`;
+    setText(this.best.words, unasked ? `in a notebook, the pieces that excite ${channel} most stand here` : `where ${channel} ${where}`);
+    this.best.canvas.hidden = unasked;
     if (!best) return;
     const [high, wide] = best.side;
     const columns = this.columns(PIECE);
