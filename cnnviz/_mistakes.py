@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from cnnviz._arguments import augmentations, try_changes
-from cnnviz._augment import Augmentation, Mixed
 from cnnviz._checks import _short, _whole
-from cnnviz._predictions import predict
 from cnnviz.data import Data
+from cnnviz.data._augment import Augmentation, Mixed
 from cnnviz.inside._pictures import Group, Pictures
+from cnnviz.training._arguments import augmentations, try_changes
+from cnnviz.training._predictions import predict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -23,7 +23,7 @@ from cnnviz.measure import race, roofline
 from tests.benchmarks import races, training
 from tests.benchmarks.rows import Row, show
 
-RECORDED = Path(__file__).parents[1] / "cnnviz" / "recorded"
+RECORDED = Path(__file__).parents[1] / "cnnviz" / "measure" / "recorded"
 DEVICE, BATCH = "cuda", 64
 CHANNELS, SIZES = (64, 128, 256, 512), (14, 28, 56, 112)
 NUMBERS = (("float32", False), ("bfloat16", True))  # and the layout that goes with them

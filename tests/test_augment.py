@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnnviz import data
-from cnnviz._augment import _matrices, _turned, warped
+from cnnviz.data._augment import _matrices, _turned, warped
 
 CHANGES = [
     data.crop(2), data.shift(2), data.flip(), data.rotation(30), data.shear(30), data.zoom(0.3), data.noise(0.2),
@@ -67,7 +67,7 @@ def test_zoom_enlarges_by_one_over_its_matrix():
 ])  # fmt: skip
 def test_amounts_reach_what_was_asked_and_no_further(change, amount, monkeypatch):
     drawn = []
-    monkeypatch.setattr("cnnviz._augment.warped", lambda x, matrices: drawn.append(matrices) or x)
+    monkeypatch.setattr("cnnviz.data._augment.warped", lambda x, matrices: drawn.append(matrices) or x)
     change(torch.zeros(4000, 1, 2, 2), torch.Generator().manual_seed(0))
     found = amount(drawn[0])
     assert -1.0001 <= found.min() < -0.99

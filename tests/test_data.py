@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnviz import _published, data
-from cnnviz.data import Data, enlarge, load
+from cnnviz import data
+from cnnviz.data import Data, _published, enlarge, load
 
 
 def generator(seed=0):

@@ -5,8 +5,8 @@ import csv
 import pytest
 import torch
 
-from cnnviz._latency import Setting
 from cnnviz.measure import Race, Roofline
+from cnnviz.measure._latency import Setting
 from tests import gpu
 from tests.benchmarks.rows import Row
 

@@ -13,10 +13,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
-from cnnviz._meta import known
 from cnnviz.cost import Cost
 from cnnviz.geometry import Window, receptive_field
 from cnnviz.measure import cost_table, module_of, native_size
+from cnnviz.measure._meta import known
 from tests.random_nets import RandomNet
 
 NAMES = models.names()

@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import nn
 
-from cnnviz import _latency, _memory, _race, _roofline, conv_cost, models, separable_cost
-from cnnviz._latency import Setting, in_turns, in_words
-from cnnviz._roofline import Roofline, kind_of
-from cnnviz.measure import Lap, Race, latency, race, roofline, surfaces
+from cnnviz import _memory, conv_cost, models, separable_cost
+from cnnviz.measure import Lap, Race, _latency, _race, _roofline, latency, race, roofline, surfaces
+from cnnviz.measure._latency import Setting, in_turns, in_words
+from cnnviz.measure._roofline import Roofline, kind_of
 
 QUICK = 0.01  # seconds
 CPU = Setting(torch.device("cpu"))

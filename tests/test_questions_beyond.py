@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cnnviz import check, models
-from cnnviz._questions_beyond import QUESTIONS
+from cnnviz.exercises._beyond import QUESTIONS
 
 
 def euler(branch, x, steps):

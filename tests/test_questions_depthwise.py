@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz import conv_cost, separable_cost
-from cnnviz._questions_depthwise import QUESTIONS
+from cnnviz.exercises._depthwise import QUESTIONS
 from cnnviz.measure import Lap
 
 LAP = Lap(128, 28, macs=8.4, predicted=3.6, measured=3.0)

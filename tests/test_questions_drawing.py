@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cnnviz._questions_drawing import QUESTIONS
+from cnnviz.exercises._drawing import QUESTIONS
 from cnnviz.widgets.draw_pad import DrawPad
 
 QUESTION = QUESTIONS["00-seven"]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cnnviz import check, models
-from cnnviz._questions_groups import QUESTIONS
+from cnnviz.exercises._groups import QUESTIONS
 from cnnviz.models.squeezenet import Fire
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cnnviz._questions_inside import QUESTIONS
 from cnnviz.data import load
+from cnnviz.exercises._inside import QUESTIONS
 from cnnviz.models import bundled
 from cnnviz.widgets.occluder import Occluder
 

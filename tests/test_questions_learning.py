@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cnnviz._questions_learning import QUESTIONS
+from cnnviz.exercises._learning import QUESTIONS
 
 RIGHT = {
     "06-stability": [1 / 3, 2 / 6, torch.tensor(1 / 3, dtype=torch.float64)],

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz import Window, check, conv_cost, cost_table, images, models, trace
-from cnnviz._questions_modern import QUESTIONS
+from cnnviz.exercises._modern import QUESTIONS
 
 
 class Residual(nn.Module):

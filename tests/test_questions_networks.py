@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cnnviz import check, cost_table, models
-from cnnviz._questions_networks import LINEAR, QUESTIONS
+from cnnviz.exercises._networks import LINEAR, QUESTIONS
 
 
 def layer(weight, bias=(7, 8)) -> nn.Conv2d:

@@ -6,10 +6,10 @@ import torch
 from torch import nn, optim
 from torch.nn import functional
 
-from cnnviz._optimisers import OPTIMISERS, SCHEDULES
 from cnnviz.data import crop, flip
 from cnnviz.models._network import Outputs
 from cnnviz.training import fit, predict
+from cnnviz.training._optimisers import OPTIMISERS, SCHEDULES
 from tests.small_runs import DIGITS, LEARNING, net, weights
 
 

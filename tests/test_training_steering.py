@@ -18,8 +18,7 @@ import torch
 from jupyter_client.manager import start_new_kernel
 from torch import nn
 
-from cnnviz import _arguments, _trainer
-from cnnviz.training import fit
+from cnnviz.training import _arguments, _trainer, fit
 from tests.small_runs import DIGITS, LEARNING, in_a_loop, net, wait_for, weights
 
 ROOT = str(Path(__file__).parents[1])

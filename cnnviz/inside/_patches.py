@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz._checks import _short, _whole
-from cnnviz._fields import Field
-from cnnviz._recorder import Recorder, _key
 from cnnviz.inside._layers import as_batch, find_channel, find_layer, fitted, quiet
 from cnnviz.inside._maps import walk
 from cnnviz.inside._pictures import Group, Pictures
+from cnnviz.measure._fields import Field
+from cnnviz.measure._recorder import Recorder, _key
 
 AT_ONCE = 64  # pictures
 FLOATS = (torch.float32, torch.float64, np.dtype("float32"), np.dtype("float64"))

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz._checks import _number, _one_of, _short, _whole
-from cnnviz._randomness import OwnRandomness
 from cnnviz.inside._layers import as_batch, find_target, quiet, with_gradients
 from cnnviz.inside._pictures import Pictures
+from cnnviz.training._randomness import OwnRandomness
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from cnnviz import models
-from cnnviz._latency import Setting, read_setting, together
-from cnnviz._roofline import Roofline, kind_of, roofline
 from cnnviz.measure import cost_table, latency
+from cnnviz.measure._latency import Setting, read_setting, together
+from cnnviz.measure._roofline import Roofline, kind_of, roofline
 from tests.benchmarks.rows import Row
 
 NETWORKS = ("mobilenet_v1", "vgg16")

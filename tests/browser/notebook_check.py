@@ -11,7 +11,8 @@ from tests.browser.lab import LabPage
 
 SLIDERS = ".jp-OutputArea input[type=range]:visible:enabled, .jp-OutputArea .noUi-handle:visible"
 PATIENCE = 3  # seconds in which something has to change after a slider moved
-NOTHING_PAINTED = ("speed", "seconds", "lr")  # sliders that change no picture until something plays, or a paused training goes on
+# Sliders that change no picture until something plays, or a paused training goes on.
+NOTHING_PAINTED = ("speed", "seconds", "lr")
 
 # A number that changes when anything painted in the notebook's outputs does: canvases, pictures, drawings, words. The
 # readouts beside sliders do not count (they change even when nothing follows them), nor do words for screen readers

@@ -13,9 +13,9 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from cnnviz import _folder, images
+from cnnviz import images
 from cnnviz._checks import _short, _whole
-from cnnviz.data import Data, split
+from cnnviz.data import Data, _folder, split
 from cnnviz.widgets._shown import ShownWidget
 
 MOST_BYTES, MOST_CLASSES = 200_000_000, 100  # in all

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz._checks import _whole
-from cnnviz._counting import cost_table, module_of, shape_of, size_or_native
-from cnnviz._latency import Setting, cache, in_turns, in_words, read_setting, stopwatch
 from cnnviz._memory import is_about_memory
 from cnnviz._tables import Line, as_text
 from cnnviz.cost import CostRow, CostTable
+from cnnviz.measure._counting import cost_table, module_of, shape_of, size_or_native
+from cnnviz.measure._latency import Setting, cache, in_turns, in_words, read_setting, stopwatch
 
 # Seconds of a run: enough for whatever a library does before it computes not to count. On a CPU much less than a busy
 # system's time slice, or hardly a run would be left in peace.

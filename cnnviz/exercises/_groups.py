@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._grading import Question, numbers
+from cnnviz.exercises._grading import Question, numbers
 
 CHANNELS, GROUPS = 12, 3
 EACH = CHANNELS // GROUPS

@@ -8,8 +8,8 @@ from math import log10
 from typing import Any
 
 from cnnviz._checks import _either, _whole
-from cnnviz._race import _wholes
 from cnnviz.cost import Cost, conv_cost
+from cnnviz.measure._race import _wholes
 
 VALUE = 4  # bytes
 FILTERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)

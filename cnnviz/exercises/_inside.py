@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._grading import NotAttempted, Question, Unreadable
+from cnnviz.exercises._grading import NotAttempted, Question, Unreadable
 
 DEAD = [3, 11, 15]  # of 32, the first three of torch's permutation with the seed 7
 NEARLY = 0.99  # of the most that can be lost

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from cnnviz._arguments import chosen_device
 from cnnviz._checks import _either, _flag, _number, _short, _whole
-from cnnviz._counting import module_of, shape_of, size_or_native
 from cnnviz._memory import is_about_memory, keep_freed_memory, within_memory
+from cnnviz.measure._counting import module_of, shape_of, size_or_native
+from cnnviz.training._arguments import chosen_device
 
 BLOCK = 0.001  # seconds: long enough for reading the clock not to count, and shorter than a busy system's time slice
 STEPS = 100  # of the clock, in a block: within 1 %

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._grading import Question, Unreadable, numbers
+from cnnviz.exercises._grading import Question, Unreadable, numbers
 
 ONE_NUMBER = "one whole number"
 PROBE = (2, 8, 6, 6)  # pictures, channels, height, width of the maps on which a block is tried

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnviz._grading import Question
+from cnnviz.exercises._grading import Question
 
 QUESTIONS = {
     "06-stability": Question(

@@ -16,12 +16,12 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from cnnviz._augment import Mixed
 from cnnviz._memory import keep_freed_memory
-from cnnviz._optimisers import SCHEDULES, make_optimiser
-from cnnviz._randomness import OwnRandomness
 from cnnviz.data import Data
+from cnnviz.data._augment import Mixed
 from cnnviz.history import History, Record, Step
+from cnnviz.training._optimisers import SCHEDULES, make_optimiser
+from cnnviz.training._randomness import OwnRandomness
 
 AUXILIARY = 0.3  # weight of an auxiliary head's loss: Going Deeper with Convolutions, section 5
 KEPT_AVERAGE = 0.995  # share of the old average kept at each step

@@ -12,26 +12,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cnnviz._counting import ForwardFailed, cost_table, module_of, native_size
+from cnnviz.measure._counting import ForwardFailed, cost_table, module_of, native_size
 
 if TYPE_CHECKING:
-    from cnnviz._latency import Latency, latency
-    from cnnviz._race import Lap, Race, race, recorded
-    from cnnviz._roofline import Roofline, roofline
-    from cnnviz._surfaces import surfaces
     from cnnviz.audit import audit
+    from cnnviz.measure._latency import Latency, latency
+    from cnnviz.measure._race import Lap, Race, race, recorded
+    from cnnviz.measure._roofline import Roofline, roofline
+    from cnnviz.measure._surfaces import surfaces
 
 _HOMES = {  # what a bill does not need is loaded when it is asked for
     "audit": "cnnviz.audit",
-    "Latency": "cnnviz._latency",
-    "latency": "cnnviz._latency",
-    "Lap": "cnnviz._race",
-    "Race": "cnnviz._race",
-    "race": "cnnviz._race",
-    "recorded": "cnnviz._race",
-    "Roofline": "cnnviz._roofline",
-    "roofline": "cnnviz._roofline",
-    "surfaces": "cnnviz._surfaces",
+    "Latency": "cnnviz.measure._latency",
+    "latency": "cnnviz.measure._latency",
+    "Lap": "cnnviz.measure._race",
+    "Race": "cnnviz.measure._race",
+    "race": "cnnviz.measure._race",
+    "recorded": "cnnviz.measure._race",
+    "Roofline": "cnnviz.measure._roofline",
+    "roofline": "cnnviz.measure._roofline",
+    "surfaces": "cnnviz.measure._surfaces",
 }
 __all__ = [
     "ForwardFailed",

@@ -11,18 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz import (
-    _questions_beyond,
-    _questions_depthwise,
-    _questions_drawing,
-    _questions_groups,
-    _questions_inside,
-    _questions_learning,
-    _questions_modern,
-    _questions_networks,
-    _questions_reuse,
-)
-from cnnviz._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
+from cnnviz.exercises import _beyond, _depthwise, _drawing, _groups, _inside, _learning, _modern, _networks, _reuse
+from cnnviz.exercises._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
 
 __all__ = ["Verdict", "check", "names"]
 
@@ -234,15 +224,15 @@ _WINDOWS = {  # notebooks 00 to 04
     ),
 }
 _OTHERS = (
-    _questions_drawing,
-    _questions_networks,
-    _questions_learning,
-    _questions_inside,
-    _questions_modern,
-    _questions_depthwise,
-    _questions_groups,
-    _questions_reuse,
-    _questions_beyond,
+    _drawing,
+    _networks,
+    _learning,
+    _inside,
+    _modern,
+    _depthwise,
+    _groups,
+    _reuse,
+    _beyond,
 )
 _ALL = [*_WINDOWS.items(), *(pair for module in _OTHERS for pair in module.QUESTIONS.items())]
 QUESTIONS = dict(sorted(_ALL, key=lambda pair: pair[0][:2]))  # by notebook; within one as they were written

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnviz._augment import Augmentation, Mixed
 from cnnviz._checks import _flag, _number, _one_of, _short, _whole
 from cnnviz._memory import is_about_memory
-from cnnviz._optimisers import OPTIMISERS, SCHEDULES
-from cnnviz._randomness import OwnRandomness
-from cnnviz._trainer import Settings, outputs
 from cnnviz.data import Data
+from cnnviz.data._augment import Augmentation, Mixed
+from cnnviz.training._optimisers import OPTIMISERS, SCHEDULES
+from cnnviz.training._randomness import OwnRandomness
+from cnnviz.training._trainer import Settings, outputs
 
 
 def check_model(model: nn.Module, data: Data) -> None:

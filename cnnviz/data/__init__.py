@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnnviz import _folder, _published, _shapes
-from cnnviz._augment import (
+from cnnviz._checks import _either, _short, _whole
+from cnnviz.data import _folder, _published, _shapes
+from cnnviz.data._augment import (
     Augmentation,
     channel_shift,
     colour,
@@ -33,8 +34,7 @@ from cnnviz._augment import (
     shift,
     zoom,
 )  # fmt: skip
-from cnnviz._checks import _either, _short, _whole
-from cnnviz._shapes import shapes
+from cnnviz.data._shapes import shapes
 
 __all__ = [
     "Data", "channel_shift", "colour", "crop", "enlarge", "flip", "load", "mixup", "names",

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from cnnviz._checks import _short, _whole
-from cnnviz._latency import Setting, read_setting, together
-from cnnviz._roofline import Roofline, roofline
 from cnnviz._tables import Line, as_html, as_text
 from cnnviz.cost import conv_cost
+from cnnviz.measure._latency import Setting, read_setting, together
+from cnnviz.measure._roofline import Roofline, roofline
 
 COLUMNS = ("map", "MACs", "predicted", "measured", "standard", "separable", "depthwise", "pointwise")
 UNITS = "MACs: times fewer. Predicted, measured: times faster. The rest: µs of a run"

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz._augment import moved
 from cnnviz._checks import _flag, _whole
-from cnnviz._trainer import EVALUATED_AT_ONCE, outputs
 from cnnviz.data import pictures
+from cnnviz.data._augment import moved
+from cnnviz.training._trainer import EVALUATED_AT_ONCE, outputs
 
 if TYPE_CHECKING:
     from cnnviz.training import Run

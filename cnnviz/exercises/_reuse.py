@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._grading import Question, Unreadable
+from cnnviz.exercises._grading import Question, Unreadable
 
 BEATS, CLOSE, WORSE, MANY, OTHER, SAME = range(6)  # what the second of two runs is beside the first
 POINTS, A_CLASS = 0.1, 5

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._grading import Question, Unreadable
+from cnnviz.exercises._grading import Question, Unreadable
 
 RIGHT, BARE, WHOLE, SMALL, START, OTHER, CHANGED = range(7)  # what an answer to "17-euler-step" does
 

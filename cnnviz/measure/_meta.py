@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnviz._fields import last, pool_arguments
+from cnnviz.measure._fields import last, pool_arguments
 
 aten = torch.ops.aten
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._grading import Question, Unreadable, numbers
+from cnnviz.exercises._grading import Question, Unreadable, numbers
 
 ONE_NUMBER = "one whole number"
 STARTS = ("he", "xavier", "torch", "paper")  # of models.create("alexnet_2012", init=...)

@@ -21,14 +21,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnviz._arguments import check_model, chosen_device, named, read_settings, try_changes, try_out
-from cnnviz._augment import Augmentation
 from cnnviz._checks import _number, _whole
 from cnnviz._memory import within_memory
-from cnnviz._predictions import accuracy, predict
-from cnnviz._trainer import Control, Diverged, Settings, Trainer, join_processes
 from cnnviz.data import Data
+from cnnviz.data._augment import Augmentation
 from cnnviz.history import History, _count
+from cnnviz.training._arguments import check_model, chosen_device, named, read_settings, try_changes, try_out
+from cnnviz.training._predictions import accuracy, predict
+from cnnviz.training._trainer import Control, Diverged, Settings, Trainer, join_processes
 
 __all__ = ["Run", "accuracy", "fit", "predict"]
 

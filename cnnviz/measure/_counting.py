@@ -26,9 +26,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
-from cnnviz._meta import bare
-from cnnviz._recorder import Recorder
 from cnnviz.cost import CostTable, Sizes
+from cnnviz.measure._meta import bare
+from cnnviz.measure._recorder import Recorder
 
 REAL_VALUES = 10_000_000  # parameters and buffers, copied for a real forward pass: 40 MB
 _SIDES = {  # of the pictures that networks were published for, where not 224 or, for *_cifar, 32

@@ -18,9 +18,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import bmm_flop, flop_registry, sdpa_flop
 
-from cnnviz import _fields
-from cnnviz._meta import known
 from cnnviz.cost import CostRow, Other
+from cnnviz.measure import _fields
+from cnnviz.measure._meta import known
 
 aten = torch.ops.aten
 ACTIVATIONS = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._grading import NotAttempted, Question, Unreadable
+from cnnviz.exercises._grading import NotAttempted, Question, Unreadable
 
 SURE = 0.9
 
