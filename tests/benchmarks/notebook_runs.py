@@ -17,6 +17,8 @@ PROMISES = [  # what they have in common, their numbers, seconds together, megab
     ("the basics", "00 01 02 03 04", 60, 500),
     ("those that count only", "09 10 16 18", 90, 700),
     ("those that train", "05 06 08 11 12", 150, 800),
+    ("those on cheap convolutions", "13 14", 90, 800),
+    ("those that look inside, reuse, and go beyond", "07 15 17", 150, 800),
 ]
 
 
