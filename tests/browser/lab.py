@@ -180,6 +180,12 @@ _LISTEN = """() => {
 }"""
 
 
+def patiently(script: str) -> str:
+    """The asynchronous function, which gives up after a while: a kernel's reply that is lost would never end it."""
+    late = "new Promise((_, fail) => setTimeout(() => fail(new Error('the kernel did not reply in 150 s')), 150000))"
+    return f"given => Promise.race([({script})(given), {late}])"
+
+
 class KernelError(Exception):
     """Code sent with `LabPage.ask` raised in the notebook's kernel."""
 
@@ -211,7 +217,7 @@ class LabPage:
     def command(self, name: str, arguments: dict | None = None) -> None:
         """Run a command of JupyterLab and wait for it."""
         run = "([name, given]) => window.jupyterapp.commands.execute(name, given).then(() => null)"
-        self.page.evaluate(run, [name, arguments or {}])
+        self.page.evaluate(patiently(run), [name, arguments or {}])
 
     def run_again(self, index: int, times: int) -> None:
         """Run a cell that is there already, several times, each after the one before."""
@@ -269,7 +275,7 @@ class LabPage:
 
     def run_cell(self, source: str) -> Locator:
         """Add a code cell at the end, run it, and return the cell."""
-        return self.cell(self.page.evaluate(_RUN_NEW_CELL, source))
+        return self.cell(self.page.evaluate(patiently(_RUN_NEW_CELL), source))
 
     def clear(self) -> None:
         """Remove every cell but one empty one, and what their widgets left in the kernel."""
@@ -287,7 +293,7 @@ class LabPage:
 
     def ask(self, code: str) -> str:
         """Run code in the notebook's kernel, outside any cell, and return what it printed."""
-        reply = self.page.evaluate(_ASK_KERNEL, code)
+        reply = self.page.evaluate(patiently(_ASK_KERNEL), code)
         if reply["error"]:
             raise KernelError(reply["error"])
         return reply["text"].strip()
