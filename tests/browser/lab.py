@@ -156,6 +156,18 @@ _RUN_NEW_CELL = """async source => {
   return cells.cells.length - 1;
 }"""
 
+# Runs all cells. The reply of a cell that awaits a training can be lost while a widget's message is answered (seen with
+# ipykernel 7.4: the cell has run, so have all after it, its number never comes): a kernel at rest for a minute is done.
+_RUN_ALL = """async () => {
+  const session = window.jupyterapp.shell.currentWidget.sessionContext.session;
+  let done = false, rest = 0;
+  window.jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { done = true; });
+  while (!done && rest < 240) {
+    await new Promise((go) => setTimeout(go, 250));
+    rest = session.kernel.status === "idle" ? rest + 1 : 0;
+  }
+}"""
+
 _CELL_ERRORS = """() => {
   const found = [];
   window.jupyterapp.shell.currentWidget.content.model.sharedModel.cells.forEach((cell, i) => {
@@ -244,7 +256,7 @@ class LabPage:
         self.page.wait_for_timeout(500)  # the kernel drops what is sent in the moment after an error
 
     def run_all(self) -> LabPage:
-        self.command("notebook:run-all-cells")
+        self.page.evaluate(_RUN_ALL)
         return self.wait_idle(120)
 
     def cell_errors(self) -> list[str]:
