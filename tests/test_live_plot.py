@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cnnviz.history import History, Record, Step
-from cnnviz.widgets import _heartbeat, _shown
+from cnnviz.widgets import _heartbeat, _notebook
 from cnnviz.widgets.live_plot import LivePlot, compare_runs, live_plot
 from cnnviz.widgets.live_plot.tracks import POINTS, Curve, packed
 
@@ -357,7 +357,7 @@ def kernel(monkeypatch):
     kernel = FakeKernel()
     monkeypatch.setattr(_heartbeat, "running_kernel", lambda: kernel)
     monkeypatch.setattr(_heartbeat, "start", lambda widget: None)
-    monkeypatch.setattr(_shown, "_watching", None)
+    monkeypatch.setattr(_notebook, "_watched", None)
     monkeypatch.setattr(live_plot, "_cells", {})
     monkeypatch.setattr(LivePlot, "_publish", lambda self: None)
     yield kernel

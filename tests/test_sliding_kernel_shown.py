@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import pytest
@@ -101,6 +102,23 @@ def test_the_kernel_beats_while_a_cell_is_running_and_no_cell_gets_an_output(ker
     kernel.run("beating.close()")
     after = kernel.run("time.sleep(3)")
     assert not [one for one in beats(after) if one["content"]["comm_id"] == name]
+
+
+def test_each_cell_that_awaits_is_told_to_have_ended_whatever_a_widget_says_meanwhile(kernel):
+    """What JupyterLab waits for; without it a cell shows [*] for ever."""
+    kernel.run("import asyncio\ntalking = SlidingKernel()\ntalking")
+    widget = kernel.says("print(talking.model_id)").strip()
+    session, channel = kernel.client.session, kernel.client.shell_channel
+    cells = [kernel.client.execute("await asyncio.sleep(0.03)") for _ in range(20)]
+    ended, latest = [], time.monotonic() + 20
+    while not set(cells) <= set(ended) and time.monotonic() < latest:
+        channel.send(session.msg("comm_msg", {"comm_id": widget, "data": {"method": "custom", "content": {}}}))
+        time.sleep(0.001)
+        while kernel.client.iopub_channel.msg_ready():
+            message = kernel.client.get_iopub_msg(timeout=60)
+            if message["content"].get("execution_state") == "idle":
+                ended.append(message["parent_header"]["msg_id"])
+    assert [one for one in ended if one in cells] == cells
 
 
 # ---- without a kernel ----------------------------------------------------------------------------------------------

@@ -16,12 +16,11 @@ from weakref import WeakKeyDictionary
 import anywidget
 import traitlets
 
-from cnnviz.widgets import _bundle, _heartbeat, _saved
+from cnnviz.widgets import _bundle, _heartbeat, _notebook, _saved
 from cnnviz.widgets._drawing import Drawing, to_base64, to_image, to_svg
 from cnnviz.widgets._errors import IllegalLayer
 
 _shown: WeakKeyDictionary[ShownWidget, dict[str, str]] = WeakKeyDictionary()  # widget -> cell -> the run that showed it
-_watching: Any = None  # the shell whose cells are watched
 
 
 class ShownWidget(anywidget.AnyWidget):
@@ -156,27 +155,18 @@ class ShownWidget(anywidget.AnyWidget):
 
 def _note(widget: ShownWidget) -> None:
     """Remember the cell that shows a widget, where the front end tells which it is (JupyterLab and VS Code do)."""
-    global _watching
     kernel = _heartbeat.running_kernel()
     if kernel is None:
         return
-    cell, run = _running_cell(kernel)
+    cell, run = _notebook.running_cell(kernel)
     _shown.setdefault(widget, {})[cell] = run
-    if _watching is not kernel.shell:
-        _watching = kernel.shell
-        _watching.events.register("post_run_cell", _after_cell)
+    _notebook.watch(kernel, _after_cell)
 
 
-def _after_cell(*_: Any) -> None:
+def _after_cell(kernel: Any) -> None:
     """Let the widgets rest that this cell showed the last time and that nothing shows now."""
-    cell, run = _running_cell(_heartbeat.running_kernel())
+    cell, run = _notebook.running_cell(kernel)
     for widget, cells in list(_shown.items()):
         if cell and set(cells) == {cell} and cells[cell] != run:
             del _shown[widget]
             widget.rest()
-
-
-def _running_cell(kernel: Any) -> tuple[str, str]:
-    """Return the cell's name ("" when it has none) and that of its run."""
-    parent = kernel.get_parent() or {}
-    return parent.get("metadata", {}).get("cellId") or "", parent.get("header", {}).get("msg_id", "")

@@ -156,17 +156,7 @@ _RUN_NEW_CELL = """async source => {
   return cells.cells.length - 1;
 }"""
 
-# Runs all cells. The reply of a cell that awaits a training can be lost while a widget's message is answered (seen with
-# ipykernel 7.4: the cell has run, so have all after it, its number never comes): a kernel at rest for a minute is done.
-_RUN_ALL = """async () => {
-  const session = window.jupyterapp.shell.currentWidget.sessionContext.session;
-  let done = false, rest = 0;
-  window.jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { done = true; });
-  while (!done && rest < 240) {
-    await new Promise((go) => setTimeout(go, 250));
-    rest = session.kernel.status === "idle" ? rest + 1 : 0;
-  }
-}"""
+_RUN_ALL = "() => window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => null)"
 
 _CELL_ERRORS = """() => {
   const found = [];
@@ -192,9 +182,10 @@ _LISTEN = """() => {
 }"""
 
 
-def patiently(script: str) -> str:
+def patiently(script: str, seconds: int = 150) -> str:
     """The asynchronous function, which gives up after a while: a kernel's reply that is lost would never end it."""
-    late = "new Promise((_, fail) => setTimeout(() => fail(new Error('the kernel did not reply in 150 s')), 150000))"
+    error = f"new Error('the kernel did not reply in {seconds} s')"
+    late = f"new Promise((_, fail) => setTimeout(() => fail({error}), {1000 * seconds}))"
     return f"given => Promise.race([({script})(given), {late}])"
 
 
@@ -256,7 +247,7 @@ class LabPage:
         self.page.wait_for_timeout(500)  # the kernel drops what is sent in the moment after an error
 
     def run_all(self) -> LabPage:
-        self.page.evaluate(_RUN_ALL)
+        self.page.evaluate(patiently(_RUN_ALL, 400))
         return self.wait_idle(120)
 
     def cell_errors(self) -> list[str]:

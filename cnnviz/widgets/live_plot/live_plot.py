@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cnnviz._checks import _short
-from cnnviz.widgets import _heartbeat, _saved, _shown
+from cnnviz.widgets import _heartbeat, _notebook, _saved, _shown
 from cnnviz.widgets.live_plot import still
 from cnnviz.widgets.live_plot.tracks import Track
 
@@ -188,7 +188,7 @@ class LivePlot(_shown.ShownWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         kernel = _heartbeat.running_kernel()
         if kernel is not None and self._owns:
-            self._follow(*_shown._running_cell(kernel))
+            self._follow(*_notebook.running_cell(kernel))
         return bundle
 
     def _follow(self, cell: str, run: str) -> None:
