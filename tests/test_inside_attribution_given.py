@@ -126,6 +126,13 @@ def test_it_works_where_gradients_are_switched_off():
             assert inside.fool(net, x, 0.1).shape == (1, 32, 32)
 
 
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_network_built_in_inference_mode_is_looked_into_like_any_other(call):
+    with torch.inference_mode():
+        net = Functional(nn.Dropout(0.5))
+    call(net, torch.rand(1, 12, 12))
+
+
 def test_a_network_that_cannot_be_copied_is_refused():
     net = relu_net()
     net.lock = threading.Lock()

@@ -37,7 +37,7 @@ def quiet(model: nn.Module) -> nn.Module:
     for module in model.modules():
         for tensor in (*vars(module).values(), *module._parameters.values(), *module._buffers.values()):
             if isinstance(tensor, Tensor):  # without autograd's count of changes: a run beside us makes steps
-                same = tensor.data
+                same = _usable(tensor)
                 shared[id(tensor)] = nn.Parameter(same, False) if isinstance(tensor, nn.Parameter) else same
     try:
         _copies.add(other := copy.deepcopy(model, shared).eval())
@@ -45,6 +45,12 @@ def quiet(model: nn.Module) -> nn.Module:
     except (TypeError, RuntimeError, AttributeError) as error:  # a lock, a file, a tensor in a list ...
         text = f"{called(model)} holds something that cannot be copied ({error})"
         raise ValueError(f"{text}: keep it outside of the network") from error
+
+
+def _usable(tensor: Tensor) -> Tensor:
+    """The numbers of a weight, shared; of one built under ``torch.inference_mode`` a copy: autograd refuses it."""
+    with torch.inference_mode(False):
+        return tensor.clone() if tensor.is_inference() else tensor.data
 
 
 def with_gradients(function: Function) -> Function:

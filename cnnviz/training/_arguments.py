@@ -25,6 +25,9 @@ def check_model(model: nn.Module, data: Data) -> None:
         raise ValueError(f"data {_short(data)} is not a Data: use load('digits'), or Data(train_x, ...) of your own")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(f"{type(model).__name__} has no weights that may change: set requires_grad_(True) on some")
+    if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+        text = f"{type(model).__name__} was built under torch.inference_mode, so its weights cannot learn"
+        raise ValueError(f"{text}: build it outside, or use copy.deepcopy(network) outside")
 
 
 def read_settings(model: nn.Module, given: dict[str, Any]) -> Settings:
