@@ -13,7 +13,7 @@ from cnnviz.data import Data
 from cnnviz.data._augment import Augmentation, Mixed
 from cnnviz.inside._pictures import Group, Pictures
 from cnnviz.training._arguments import augmentations, try_changes
-from cnnviz.training._predictions import predict
+from cnnviz.training._predictions import finished, predict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,6 +123,7 @@ def preview(
         raise ValueError(f"data {_short(data)} is not a Data: use load('shapes')")
     changes = augmentations(augment)
     _whole("number", number, 2, 10)
+    _whole("seed", seed, 0, 2**63 - 1)
     try_changes(changes, data.train_x[:2])
     some = torch.randperm(len(data.train_x), generator=torch.Generator().manual_seed(seed))[:number]
     first, labels = data.train_x[some.to(data.train_x.device)], data.train_y[some.to(data.train_x.device)]
@@ -146,7 +147,7 @@ def preview(
 def _judged(run: Run | Sequence[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, Data]:
     """Guessed labels and true ones, the probability of the guess, and the data."""
     probabilities = predict(run)
-    data = (run[0] if isinstance(run, Sequence) else run).data
+    data = finished(run)[0].data
     best, guessed = probabilities[:, : len(data.classes)].max(1)
     return guessed.numpy(), data.test_y.cpu().numpy(), best.numpy(), data
 

@@ -12,7 +12,7 @@ from cnnviz import data, models, reuse
 from cnnviz._mistakes import _shares
 from cnnviz.data import Data, load
 from cnnviz.models import _weights
-from cnnviz.training import fit, predict
+from cnnviz.training import accuracy, fit, predict
 from tests.small_runs import DIGITS, LEARNING, net
 
 # Heads
@@ -217,6 +217,12 @@ def test_a_preview_shows_what_fit_gets():
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda run: reuse.mistakes(run, most=0), "most 0 is not a whole number from 1"),
+    (lambda run: reuse.confusion(None), "run None is not what fit returns: use one finished run, or a list of some"),
+    (lambda run: reuse.mistakes([run, "x"]), 'run "x" is not what fit returns'),
+    (lambda run: reuse.confusion(run.history), "run 2 epochs"),
+    (lambda run: predict("best"), 'run "best" is not what fit returns'),
+    (lambda run: accuracy([]), "runs is empty: use one finished run"),
+    (lambda run: reuse.preview(DIGITS, seed="x"), 'seed "x" is not a whole number from 0'),
     (lambda run: reuse.preview(load), "data <function load"),
     (lambda run: reuse.preview(DIGITS, data.shift), "augment shift cannot be applied"),
     (lambda run: reuse.preview(DIGITS, number=1), "number 1 is not a whole number from 2 to 10"),
