@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -141,6 +142,9 @@ def try_changes(changes: Sequence[Augmentation], x: torch.Tensor) -> None:
 
 
 def named(value: Any) -> str:
+    """Text of an argument in a label: of a function its name, since its repr holds an address."""
     if isinstance(value, (tuple, list)):
         return "+".join(map(named, value))
-    return getattr(value, "__name__", None) or str(value)
+    if isinstance(value, functools.partial):
+        return named(value.func)
+    return getattr(value, "__name__", type(value).__name__) if callable(value) else str(value)
