@@ -1,4 +1,8 @@
-"""`check` confirms what is right, says nothing was tried while nothing was, and names the mistake that was made."""
+"""`check` confirms what is right, says nothing was tried while nothing was, and names the mistake that was made.
+
+For all exercises: tables of answers to the later ones stand in answers_*.py and, beside tests of their own, in
+test_questions_*.py.
+"""
 
 import json
 import re
@@ -12,10 +16,10 @@ from torch import nn
 
 from cnnviz import SlidingKernel, check
 from cnnviz.exercises import QUESTIONS, names
-from tests import test_questions_beyond as beyond
-from tests import test_questions_depthwise as depthwise
-from tests import test_questions_drawing as drawing
-from tests import test_questions_groups as groups
+from tests import answers_beyond as beyond
+from tests import answers_depthwise as depthwise
+from tests import answers_drawing as drawing
+from tests import answers_groups as groups
 from tests import test_questions_inside as inside
 from tests import test_questions_learning as learning
 from tests import test_questions_modern as modern

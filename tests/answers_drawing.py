@@ -1,4 +1,4 @@
-"""The exercise with the draw pad: a seven is confirmed, anything else gets its hint."""
+"""The exercise with the draw pad: answers that test_exercises grades, with words of the hints."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""The exercises of notebook 17: their answers computed, and the hint for each typical mistake."""
+"""The exercises of notebook 17: answers that test_exercises grades, with words of the hints."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The exercises of notebook 13: their answers computed, and the hint for each typical mistake."""
+"""The exercises of notebook 13: answers that test_exercises grades, with words of the hints."""
 
 from cnnviz import conv_cost, separable_cost
 from cnnviz.measure import Lap
