@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz._checks import _either, _short, _whole
+from cnnviz._checks import _by, _either, _short, _whole
 
 SIDES = (32, 28, 64, 224, 227, 299, 48, 96, 128, 16, 8)  # of pictures that networks are built for, the usual ones first
 GREY = (0.299, 0.587, 0.114)  # brightness of red, green and blue, as in `images`
@@ -183,7 +183,7 @@ def fitted(picture: Any, model: nn.Module) -> tuple[Tensor, str]:
     if fault := _fault(net, x):
         side = next((side for side in SIDES if not _fault(net, _resized(x, side, side))), None)
         if side is None:
-            raise ValueError(f"a picture of {' x '.join(map(str, x.shape[1:]))} does not fit {called(model)}: {fault}")
+            raise ValueError(f"a picture of {_by(x.shape[1:], ' x ')} does not fit {called(model)}: {fault}")
         x = _resized(x, side, side)
     if x.shape[2:] != before:
         changes.append(f"resized from {before[0]} x {before[1]} to {x.shape[2]} x {x.shape[3]}")
@@ -238,7 +238,7 @@ def _numbers(picture: Any, changes: list[str]) -> Tensor:
     if x.numel() and (top := _white(given.dtype, float(x.min()), float(x.max()))):
         x /= top
         changes.append(f"divided by {top:,}")
-    shape = " x ".join(map(str, x.shape)) or "one number"
+    shape = _by(x.shape, " x ") or "one number"
     if x.dim() == 4 and len(x) == 1:
         x = x[0]
     if x.dim() not in (2, 3) or not x.numel():

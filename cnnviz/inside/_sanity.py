@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz._checks import _number, _one_of, _short, _whole
+from cnnviz._checks import _by, _number, _one_of, _short, _whole
 from cnnviz.inside._layers import as_batch, find_target, quiet, with_gradients
 from cnnviz.inside._pictures import Pictures
 from cnnviz.training._randomness import OwnRandomness
@@ -110,7 +110,7 @@ def deletion(
     baseline, size = _number("baseline", baseline), tuple(batch.shape[2:])
     order = _ranks(ranking, batch[0].cpu(), _whole("seed", seed, 0, 2**63 - 1))
     if order.shape != size:
-        text = f"the ranking is {' x '.join(map(str, order.shape))}, but the picture {' x '.join(map(str, size))}"
+        text = f"the ranking is {_by(order.shape, ' x ')}, but the picture {_by(size, ' x ')}"
         raise ValueError(f"{text}: rank the pixels of the same picture")
     place = torch.empty(order.numel(), dtype=torch.long)
     place[order.flatten().argsort(descending=True, stable=True)] = torch.arange(order.numel())

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnviz._checks import _flag, _number, _one_of, _short, _whole
+from cnnviz._checks import _by, _flag, _number, _one_of, _short, _whole
 from cnnviz._memory import is_about_memory
 from cnnviz.data import Data
 from cnnviz.data._augment import Augmentation, Mixed
@@ -118,10 +118,10 @@ def try_out(model: nn.Module, data: Data) -> None:
     except (RuntimeError, ValueError, TypeError) as error:
         if is_about_memory(error):
             raise
-        shape = " x ".join(map(str, data.test_x.shape[1:]))
+        shape = _by(data.test_x.shape[1:], " x ")
         raise ValueError(f"the pictures are {shape}, and do not fit {name}: {error}") from error
     if scores.dim() != 2 or scores.shape[1] < classes:
-        number = " x ".join(map(str, scores.shape[1:]))
+        number = _by(scores.shape[1:], " x ")
         text = f"{name} gives {number} scores a picture, but the data have {classes} classes"
         raise ValueError(f"{text}: use num_classes={classes}")
 
