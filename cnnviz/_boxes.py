@@ -5,12 +5,12 @@ diagrams.js repeats the rules of `_laid_out` when a box unfolds; a browser test 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import accumulate, pairwise
 from math import log2
 
+from cnnviz._checks import _by
 from cnnviz.cost import Cost, CostRow
 
 COLUMN, ENDS, GAP = 96, 28, 22  # pixels of a column at least, of one where lines enter or leave, beside a wide box
@@ -204,7 +204,7 @@ def _drawn(box: Box, place: str, color: str, most: int) -> str:
     share = getattr(box.cost, color) / most if most else 0
     rect += f" rx='3' fill='{_shade(share)}' stroke='#344054'"
     label = f"<text y='{-h // 2 - (11 if box.inside else 6)}'>{escape(_label(box))}</text>"
-    label += f"<text class='small' y='{h // 2 + TEXT + 1}' font-size='13'>{_by(box.shape)}</text>"
+    label += f"<text class='small' y='{h // 2 + TEXT + 1}' font-size='13'>{_by(box.shape, '×')}</text>"
     if not box.inside:
         return f"{start}{rect}/>{label}</g>"
     cards = "".join(f"{rect} transform='translate({far} {-far})'/>" for far in (6, 3, 0))
@@ -227,7 +227,7 @@ def _hover(box: Box) -> str:
     cost = box.cost
     numbers = f"{cost.params:,} parameters\n{cost.macs:,} MACs\n{cost.activations:,} activation values"
     layers = f"{len(box.rows)} layers" if box.folded else ", ".join(row.kind for row in box.rows.values())
-    return f"{box.name} ({box.kind})\n{layers}\noutput {_by(box.shape)}\n{numbers}"
+    return f"{box.name} ({box.kind})\n{layers}\noutput {_by(box.shape, '×')}\n{numbers}"
 
 
 def _shade(share: float) -> str:
@@ -237,7 +237,3 @@ def _shade(share: float) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= LABEL else f"{text[: LABEL - 4]}…{text[-3:]}"  # layers differ in their last letters
-
-
-def _by(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))

@@ -70,6 +70,11 @@ def _short(value: Any) -> str:
     return str(value)[:40]
 
 
+def _by(shape: Any, sign: str = "x") -> str:
+    """Write a shape as 16x5x5, none as "", and what has no sides as it is."""
+    return sign.join(map(str, shape)) if isinstance(shape, (tuple, list)) else "" if shape is None else str(shape)
+
+
 def _either(names: Iterable[Any]) -> str:
     """List what works: "a, b or c"."""
     *first, last = map(str, names)

@@ -12,8 +12,8 @@ from cnnviz._checks import _short, _whole
 from cnnviz.data import Data
 from cnnviz.data._augment import Augmentation, Mixed
 from cnnviz.inside._pictures import Group, Pictures
-from cnnviz.training._arguments import augmentations, try_changes
-from cnnviz.training._predictions import predict
+from cnnviz.training._arguments import augmentations, named, try_changes
+from cnnviz.training._predictions import finished, predict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,15 +95,15 @@ def mistakes(run: Run | Sequence[Run], most: int = 12) -> Mistakes:
     guessed, labels, probability, data = _judged(run)
     wrong = np.flatnonzero(guessed != labels)
     places = wrong[np.argsort(-probability[wrong], kind="stable")][:most]
-    named = [data.classes[label] for label in guessed[places]]
+    guesses = [data.classes[label] for label in guessed[places]]
     titles = [
         f"{_clipped(data.classes[labels[place]])} as {_clipped(name)}, {100 * probability[place]:.0f} %"
-        for place, name in zip(places, named, strict=True)
+        for place, name in zip(places, guesses, strict=True)
     ]
     x = data.test_x[torch.from_numpy(places)].cpu().numpy()
     tiles, titles = (_tiles(x), titles) if titles else ([np.full((8, 8), np.nan)], ["no mistakes"])
     group = Group(tiles, palette="picture", titles=titles, columns=_columns(titles))
-    found = {"places": places, "guessed": named, "probabilities": probability[places]}
+    found = {"places": places, "guessed": guesses, "probabilities": probability[places]}
     return Mistakes(x, f"the worst mistakes, at most {most}", group, **found)
 
 
@@ -123,6 +123,7 @@ def preview(
         raise ValueError(f"data {_short(data)} is not a Data: use load('shapes')")
     changes = augmentations(augment)
     _whole("number", number, 2, 10)
+    _whole("seed", seed, 0, 2**63 - 1)
     try_changes(changes, data.train_x[:2])
     some = torch.randperm(len(data.train_x), generator=torch.Generator().manual_seed(seed))[:number]
     first, labels = data.train_x[some.to(data.train_x.device)], data.train_y[some.to(data.train_x.device)]
@@ -137,7 +138,7 @@ def preview(
         rows.append(x)
         titles += [_shares(row, data.classes) for row in y] if y.dim() > 1 else titles[:number]
     pictures = torch.cat(rows).cpu().numpy()
-    made = ", ".join(change.__name__ for change in changes) or "no change"
+    made = ", ".join(map(named, changes)) or "no change"
     about = f"{number} pictures" + (f", and two draws of {made}" if augment is not None else "")
     group = Group(_tiles(pictures.clip(float(first.min()), float(first.max()))), "", "picture", titles, columns=number)
     return Pictures(pictures, about, group)
@@ -146,7 +147,7 @@ def preview(
 def _judged(run: Run | Sequence[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, Data]:
     """Guessed labels and true ones, the probability of the guess, and the data."""
     probabilities = predict(run)
-    data = (run[0] if isinstance(run, Sequence) else run).data
+    data = finished(run)[0].data
     best, guessed = probabilities[:, : len(data.classes)].max(1)
     return guessed.numpy(), data.test_y.cpu().numpy(), best.numpy(), data
 

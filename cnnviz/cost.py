@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import numbers
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnnviz._checks import _by
 from cnnviz._tables import Line, as_html, as_text
 
 STATES = {"sgd": 0, "momentum": 1, "adam": 2}  # values that the optimizer keeps for each parameter
@@ -293,10 +294,6 @@ def _row_line(row: CostRow, label: str, level: int) -> Line:
 
 def _counts(cost: Cost) -> tuple[str, str, str]:
     return f"{cost.params:,}", f"{cost.macs:,}", f"{cost.activations:,}"
-
-
-def _by(shape: Iterable[int] | None) -> str:
-    return "" if shape is None else "x".join(map(str, shape))
 
 
 def _whole(name: str, value: Any) -> None:

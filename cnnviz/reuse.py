@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz import models
-from cnnviz._checks import _one_of, _short, _whole
+from cnnviz._checks import _one_of, _whole
 from cnnviz._mistakes import confusion, mistakes, preview
+from cnnviz.inside._layers import check_network, fitted, quiet
+from cnnviz.training._trainer import outputs
 
 __all__ = ["Prepared", "confusion", "freeze", "head", "imagenet", "mistakes", "new_head", "preview"]
 
@@ -26,20 +28,22 @@ AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of GoogLeNet and Inception
 
 
 def head(model: nn.Module) -> str:
-    """Return the name of the layer that gives the scores: the last one that has weights.
+    """Return the name of the layer that gives the scores: the last one with weights that a picture goes through.
+
+    Where none of the usual sizes of pictures fits the network, it is the last one with weights that it declares.
 
     >>> from cnnviz import models
     >>> head(models.create("resnet18")), head(models.create("vgg11")), head(models.create("squeezenet1_1"))
     ('fc', 'classifier.6', 'classifier.1')
     """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")
-    layers = [(name, layer) for name, layer in model.named_modules() if name and _holds_numbers(layer)]
+    layers, scores = _way(model)
     name, last = layers[-1] if layers else ("", None)
-    if not isinstance(last, (nn.Linear, nn.Conv2d)):
-        ends = f"ends in {name}, a {type(last).__name__}" if name else "has no layers"
-        raise ValueError(f"{type(model).__name__} {ends}: a head is a dense layer or a convolution inside the network")
-    return name
+    fault = f"ends in {name}, a {type(last).__name__}" if name else "has no layers"
+    if isinstance(last, (nn.Linear, nn.Conv2d)):
+        if scores in (None, _outputs(last)):
+            return name
+        fault = f"ends in {name}, which gives {_outputs(last)} numbers, but the network gives {scores} scores"
+    raise ValueError(f"{type(model).__name__} {fault}: a head is a dense layer or a convolution inside the network")
 
 
 def new_head(model: nn.Module, num_classes: int, seed: int = 0) -> nn.Module:
@@ -61,6 +65,10 @@ def new_head(model: nn.Module, num_classes: int, seed: int = 0) -> nn.Module:
     _whole("num_classes", num_classes, 2, 10**6)
     name, network = head(model), copy.deepcopy(model)
     scores = _outputs(network.get_submodule(name))
+    groups = getattr(model.get_submodule(name), "groups", 1)
+    if num_classes % groups:
+        works = groups * (num_classes // groups + 1)
+        raise ValueError(f"num_classes {num_classes} is no multiple of the head's {groups} groups: use {works}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_whole("seed", seed, 0, 2**63 - 1))
         for other, layer in list(network.named_modules()):
@@ -128,6 +136,27 @@ def imagenet(name: str = "resnet18", size: int = 64) -> Prepared:
     return Prepared(network, size, known.mean, known.std)
 
 
+def _way(model: nn.Module) -> tuple[list[tuple[str, nn.Module]], int | None]:
+    """The layers with weights in the order in which a picture comes to them, and how many scores it gets.
+
+    In the order in which they are declared, and None, where no picture goes through.
+    """
+    check_network(model)
+    layers = [(name, layer) for name, layer in model.named_modules() if name and _holds_numbers(layer)]
+    came: list[tuple[str, nn.Module]] = []
+    try:
+        net = quiet(model)
+        with torch.device("cpu"):  # whatever is the default: from there the picture is taken to the network's own
+            batch, _ = fitted(torch.zeros(1, 32, 32), net)
+        for one in layers:
+            net.get_submodule(one[0]).register_forward_pre_hook(lambda *_, one=one: came.append(one))
+        with torch.no_grad():
+            scores = outputs(net(batch))[0]
+    except (ValueError, TypeError):
+        return layers, None
+    return came, scores.shape[1] if scores.dim() > 1 else None
+
+
 def _holds_numbers(layer: nn.Module) -> bool:
     return any(True for tensors in (layer.parameters, layer.buffers) for _ in tensors(recurse=False))
 
@@ -136,11 +165,10 @@ def _outputs(layer: nn.Module) -> int | None:
     return getattr(layer, "out_features", None) or getattr(layer, "out_channels", None)
 
 
-def _fresh(layer: nn.Module, outputs: int) -> nn.Module:
+def _fresh(layer: nn.Module, number: int) -> nn.Module:
     """A layer of the same kind and place, with random weights."""
     place = {"device": layer.weight.device, "dtype": layer.weight.dtype}
     if isinstance(layer, nn.Linear):
-        return nn.Linear(layer.in_features, outputs, layer.bias is not None, **place)
-    return nn.Conv2d(
-        layer.in_channels, outputs, layer.kernel_size, layer.stride, layer.padding, bias=layer.bias is not None, **place
-    )
+        return nn.Linear(layer.in_features, number, layer.bias is not None, **place)
+    kept = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups", "padding_mode")}
+    return nn.Conv2d(layer.in_channels, number, layer.kernel_size, bias=layer.bias is not None, **kept, **place)

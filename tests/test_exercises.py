@@ -1,7 +1,13 @@
-"""`check` confirms what is right, says nothing was tried while nothing was, and names the mistake that was made."""
+"""`check` confirms what is right, says nothing was tried while nothing was, and names the mistake that was made.
 
+For all exercises: tables of answers to the later ones stand in answers_*.py and, beside tests of their own, in
+test_questions_*.py.
+"""
+
+import json
 import re
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +16,16 @@ from torch import nn
 
 from cnnviz import SlidingKernel, check
 from cnnviz.exercises import QUESTIONS, names
+from tests import answers_beyond as beyond
+from tests import answers_depthwise as depthwise
+from tests import answers_drawing as drawing
+from tests import answers_groups as groups
+from tests import test_questions_inside as inside
+from tests import test_questions_learning as learning
+from tests import test_questions_modern as modern
+from tests import test_questions_networks as networks
+from tests import test_questions_reuse as reuse
+from tests.test_notebooks import NOTEBOOKS, code_cells, source
 
 SHIFT = [[0, 0, 0], [1, 0, 0], [0, 0, 0]]
 FLIPPED = [[18, 20, 19], [10, 9, 17], [11, 8, 14]]
@@ -125,32 +141,43 @@ WRONG = {
 }
 
 
+OF_NOTEBOOKS = (drawing, networks, learning, inside, modern, depthwise, groups, reuse, beyond)
+for part in OF_NOTEBOOKS:
+    RIGHT |= part.RIGHT
+    WRONG |= part.WRONG
+UNTRIED = {"00-four-by-four": [widget(), SlidingKernel()]}
+for part in (drawing, inside, depthwise, reuse):
+    UNTRIED |= part.UNTRIED
+
+
+def each(answers: dict[str, list]) -> list[tuple[str, Any]]:
+    return [(name, answer) for name, several in answers.items() for answer in several]
+
+
 def test_every_exercise_is_tested() -> None:
-    own = tuple(name for name in names() if name < "05" and name != "00-seven")  # the others have files of their own
-    assert tuple(RIGHT) == tuple(WRONG) == own
+    assert set(RIGHT) == set(WRONG) == set(names())
 
 
-@pytest.mark.parametrize(("name", "answer"), [(name, answer) for name, given in RIGHT.items() for answer in given])
+@pytest.mark.parametrize(("name", "answer"), each(RIGHT))
 def test_a_right_answer_is_confirmed_with_its_reason(name: str, answer: object) -> None:
     verdict = check(name, answer)
     assert verdict
     assert str(verdict) == f"✓ {name}: right. {QUESTIONS[name].because}"
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "words"), [(name, *given) for name, several in WRONG.items() for given in several]
-)
+@pytest.mark.parametrize(("name", "answer", "words"), [(name, *given) for name, given in each(WRONG)])
 def test_a_wrong_answer_gets_the_hint_for_that_mistake(name: str, answer: object, words: str) -> None:
     verdict = check(name, answer)
     assert not verdict
     assert verdict.status == "not yet"
     assert words in verdict.message
+    assert len(str(verdict)) < 250
 
 
-def test_no_hint_is_out_of_reach() -> None:
-    for name, several in WRONG.items():
-        given = {check(name, answer).message for answer, _ in several}
-        assert {hint for _, hint in QUESTIONS[name].mistakes} <= given, name
+@pytest.mark.parametrize("name", names())
+def test_no_hint_is_out_of_reach(name: str) -> None:
+    given = {check(name, answer).message for answer, _ in WRONG[name]}
+    assert {hint for _, hint in QUESTIONS[name].mistakes} <= given
 
 
 @pytest.mark.parametrize("name", names())
@@ -161,9 +188,9 @@ def test_an_untouched_answer_is_not_attempted(name: str, answer: object) -> None
     assert verdict.status == "not attempted"
 
 
-def test_an_untouched_widget_is_not_attempted() -> None:
-    assert check("00-four-by-four", widget()).status == "not attempted"
-    assert check("00-four-by-four", SlidingKernel()).status == "not attempted"
+@pytest.mark.parametrize(("name", "answer"), each(UNTRIED))
+def test_a_widget_or_a_pair_that_nobody_touched_is_not_attempted(name: str, answer: object) -> None:
+    assert check(name, answer).status == "not attempted"
 
 
 @pytest.mark.parametrize("name", names())
@@ -173,6 +200,16 @@ def test_nonsense_is_answered_in_words_and_in_one_line(name: str, answer: object
     assert "\n" not in str(verdict)
     assert len(str(verdict)) < 250
     assert bool(verdict) is (name == "02-unread-rows" and answer is True)
+
+
+def test_every_exercise_is_asked_in_its_notebook_and_every_question_asked_is_known() -> None:
+    asked = {
+        (path.name[:2], name)
+        for path in NOTEBOOKS
+        for cell in code_cells(json.loads(path.read_text(encoding="utf-8")))
+        for name in re.findall(r"""\bcheck\(\s*["']([^"']+)["']""", source(cell))
+    }
+    assert asked == {(name[:2], name) for name in names()}
 
 
 def test_an_unknown_exercise_is_named_with_the_nearest() -> None:

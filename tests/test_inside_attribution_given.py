@@ -33,7 +33,15 @@ WAYS = (
     functional.relu, torch.relu, torch.relu_, torch.Tensor.relu, lambda x: functional.relu(x, inplace=True),
     lambda x: x.clamp(min=0), lambda x: x.clamp_min(0), lambda x: functional.threshold(x, 0, 0), torch.ops.aten.relu,
     lambda x: nn.ReLU()(x),
+    lambda x: torch.where(x > 0, x, 0), lambda x: x * (x > 0), lambda x: torch.maximum(x, torch.zeros(())),
+    lambda x: x.clone().mul_(x > 0), lambda x: x.masked_fill(x < 0, 0),
+    lambda x: x.index_put((x < 0,), torch.zeros(())),
 )  # fmt: skip
+RELATIVES = {
+    "gelu": nn.GELU(), "silu": nn.SiLU(), "leaky_relu": nn.LeakyReLU(), "elu": nn.SELU(inplace=True), "celu": nn.CELU(),
+    "prelu": nn.PReLU(), "rrelu": nn.RReLU(), "hardswish": nn.Hardswish(), "mish": nn.Mish(),
+    "softplus": nn.Softplus(), "relu6": nn.ReLU6(),
+}  # fmt: skip
 CALLS = {
     "saliency": lambda net, x: inside.saliency(net, x),
     "guided_backpropagation": lambda net, x: inside.guided_backpropagation(net, x),
@@ -58,7 +66,8 @@ def relu_net():
 
 @pytest.mark.parametrize("way", range(len(WAYS)))
 def test_a_functional_relu_is_refused_with_the_layers_name_by_what_it_would_falsify(way):
-    net, x = Functional(WAYS[way]), torch.rand(12, 12)
+    torch.manual_seed(0)
+    net, x = Functional(WAYS[way]), torch.randn(12, 12)
     reason = "Functional calls ReLU as a function behind layer conv2, where captum cannot change its gradient: "
     reason += "make it a module, self.relu = nn.ReLU(), or use saliency"
     assert refused(inside.guided_backpropagation, net, x) == reason
@@ -69,9 +78,25 @@ def test_a_functional_relu_is_refused_with_the_layers_name_by_what_it_would_fals
     inside.saliency(net, x), inside.occlusion(net, x), inside.grad_cam(net, x, "conv2")
 
 
-@pytest.mark.parametrize("other", [torch.tanh, lambda x: x.clamp(min=0.5), lambda x: x.clamp(0, 6), lambda x: x])
+@pytest.mark.parametrize("name", RELATIVES)
+def test_a_relative_of_relu_is_refused_with_the_layers_name_since_no_paper_says_what_goes_back_through_it(name):
+    called = "Functional calls {} {}behind layer conv2, but guided backpropagation and the deconvnet are made for ReLU "
+    called += "alone: use saliency, or a network with nn.ReLU in its place"
+    torch.manual_seed(0)
+    net, x = Functional(RELATIVES[name]), torch.randn(12, 12)
+    assert refused(inside.guided_backpropagation, net, x) == called.format(name, "in relu ")
+    inside.deconvnet(net, x, "conv2", 0)  # the function comes later
+    by_function = Functional(lambda x: RELATIVES[name](x))
+    assert refused(inside.guided_backpropagation, by_function, x) == called.format(name, "")
+
+
+@pytest.mark.parametrize("other", [
+    torch.tanh, torch.sigmoid, lambda x: x.clamp(min=0.5), lambda x: x.clamp(0, 1), nn.Hardtanh(), nn.Hardsigmoid(),
+    lambda x: x, lambda x: x * torch.sigmoid(x.mean((2, 3), keepdim=True)), lambda x: x * (x > 0.5), torch.abs,
+])  # fmt: skip
 def test_other_functions_are_not_taken_for_relu(other):
-    inside.guided_backpropagation(Functional(other), torch.rand(12, 12))
+    torch.manual_seed(0)
+    inside.guided_backpropagation(Functional(other), torch.randn(12, 12))
 
 
 def test_without_a_relu_guided_backpropagation_and_deconvnet_are_refused():
@@ -124,6 +149,13 @@ def test_it_works_where_gradients_are_switched_off():
         with off():
             assert inside.guided_backpropagation(net, x).values.any()
             assert inside.fool(net, x, 0.1).shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_network_built_in_inference_mode_is_looked_into_like_any_other(call):
+    with torch.inference_mode():
+        net = Functional(nn.Dropout(0.5))
+    call(net, torch.rand(1, 12, 12))
 
 
 def test_a_network_that_cannot_be_copied_is_refused():

@@ -71,6 +71,22 @@ def test_curves_are_drawn_together(net, digit):
     assert curves[0]._repr_png_().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(("other", "words"), [
+    (3, "curve 3 is"), ("brightest", 'curve "brightest" is'), (None, "curve None is"), ([], "curve () is"),
+])  # fmt: skip
+def test_only_curves_are_drawn_with_a_curve(net, digit, other, words):
+    curve = inside.deletion(net, digit, "random")
+    with pytest.raises(ValueError) as refusal:
+        curve.plot(other)
+    assert str(refusal.value) == f"{words} not what inside.deletion returns: use curve.plot(other)"
+
+
+@pytest.mark.parametrize("given", ["saliency", None, ["a", "b"], [1, None]])
+def test_only_numbers_agree(given):
+    with pytest.raises(ValueError, match=r"is neither a result nor an array: use inside\.occlusion"):
+        inside.agreement(given, given)
+
+
 def test_agreement_is_spearmans_rank_correlation():
     rng = np.random.default_rng(0)
     for _ in range(50):

@@ -55,6 +55,15 @@ def test_a_network_of_half_precision_is_looked_into_too(look):
     LOOKS[look](small().bfloat16())
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_network_built_in_inference_mode_is_looked_into_like_any_other(look):
+    with torch.inference_mode():
+        built = small()
+        LOOKS[look](built)
+    found, wanted = LOOKS[look](built), LOOKS[look](small())
+    np.testing.assert_equal(*(one.values if isinstance(one, Pictures) else one for one in (found, wanted)))
+
+
 # ---- filters -------------------------------------------------------------------------------------------------------
 
 

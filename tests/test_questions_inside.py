@@ -3,22 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 import torch
 
+from cnnviz import check
 from cnnviz.data import load
-from cnnviz.exercises._inside import QUESTIONS
 from cnnviz.models import bundled
 from cnnviz.widgets.occluder import Occluder
-
-
-def judge(name: str, answer: object):
-    return QUESTIONS[name].judge(name, answer)
-
-
-@pytest.fixture(scope="module")
-def zero() -> Occluder:
-    return Occluder(bundled.load("lenet5-digits"), load("digits").test_x[26], sizes=[6])
 
 
 def left(share: float) -> SimpleNamespace:
@@ -29,19 +19,18 @@ def left(share: float) -> SimpleNamespace:
     )
 
 
-@pytest.mark.parametrize("answer", [[3, 11, 15], (15, 3, 11), torch.tensor([11, 3, 15]), {3, 11, 15}])
-def test_the_dead_channels_in_any_order_are_right(answer) -> None:
-    assert judge("07-dead-channels", answer).status == "right"
+def zero(position: tuple[int, int] = (0, 0)) -> Occluder:
+    return Occluder(bundled.load("lenet5-digits"), load("digits").test_x[26], sizes=[6], position=position)
 
 
-def test_they_are_those_that_the_notebook_switches_off() -> None:
-    drawn = torch.randperm(32, generator=torch.Generator().manual_seed(7))[:3]
-    assert judge("07-dead-channels", drawn)
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
+DRAWN = torch.randperm(32, generator=torch.Generator().manual_seed(7))[:3]  # those that the notebook switches off
+RIGHT = {
+    "07-dead-channels": [[3, 11, 15], (15, 3, 11), torch.tensor([11, 3, 15]), {3, 11, 15}, DRAWN],
+    "07-occluder": [zero(zero().lowest)],
+}
+UNTRIED = {"07-occluder": [zero()]}  # a square that nobody moved
+WRONG = {
+    "07-dead-channels": [
         ([4, 12, 16], "counted from 0"),
         ([3, 11], "look for the rest"),
         ([3, 11, 15, 20], "silent on one picture"),
@@ -50,41 +39,20 @@ def test_they_are_those_that_the_notebook_switches_off() -> None:
         (3, "three channel numbers"),
         ("abc", "three channel numbers"),
     ],
-)
-def test_other_channels_get_their_hint(answer, words) -> None:
-    verdict = judge("07-dead-channels", answer)
-    assert verdict.status == "not yet"
-    assert words in verdict.message
+    "07-occluder": [
+        (left(0.95), "hardly anything"),
+        (left(0.5), "another piece"),
+        (left(0.1), "Nearly"),
+        ((9, 16), "widget itself"),
+    ],
+}
 
 
-def test_the_place_that_costs_most_is_right_and_no_other_is(zero: Occluder) -> None:
-    right = []
+def test_the_place_that_costs_most_is_right_and_few_others_are() -> None:
+    square, right = zero(), []
     for row in range(27):
         for column in range(27):
-            zero.position = row, column
-            right += [(row, column)] if judge("07-occluder", zero) else []
-    assert zero.lowest in right
+            square.position = row, column
+            right += [(row, column)] if check("07-occluder", square) else []
+    assert square.lowest in right
     assert len(right) < 5
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [(left(0.95), "hardly anything"), (left(0.5), "another piece"), (left(0.1), "Nearly"), ((9, 16), "widget itself")],
-)
-def test_other_places_get_their_hint(answer, words) -> None:
-    verdict = judge("07-occluder", answer)
-    assert verdict.status == "not yet"
-    assert words in verdict.message
-
-
-def test_a_square_that_nobody_moved_is_not_attempted(zero: Occluder) -> None:
-    zero.position = 0, 0
-    assert judge("07-occluder", zero).status == judge("07-occluder", ...).status == "not attempted"
-    assert judge("07-dead-channels", ...).status == "not attempted"
-
-
-def test_no_hint_is_out_of_reach() -> None:
-    tried = [[4, 12, 16], [3, 11], [3, 11, 15, 20], [3, 11, 20]]
-    given = {judge("07-dead-channels", answer).message for answer in tried}
-    given |= {judge("07-occluder", left(share)).message for share in (0.95, 0.5, 0.1)}
-    assert {hint for question in QUESTIONS.values() for _, hint in question.mistakes} == given

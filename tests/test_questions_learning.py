@@ -37,35 +37,6 @@ WRONG = {
 }
 
 
-def judge(name: str, answer: object):
-    return QUESTIONS[name].judge(name, answer)
-
-
-def test_every_exercise_is_tested() -> None:
-    assert tuple(RIGHT) == tuple(WRONG) == tuple(QUESTIONS)
-
-
-@pytest.mark.parametrize(("name", "answer"), [(name, answer) for name, given in RIGHT.items() for answer in given])
-def test_a_right_answer_is_confirmed_with_its_reason(name: str, answer: object) -> None:
-    assert str(judge(name, answer)) == f"✓ {name}: right. {QUESTIONS[name].because}"
-
-
-@pytest.mark.parametrize(
-    ("name", "answer", "words"), [(name, *given) for name, several in WRONG.items() for given in several]
-)
-def test_a_wrong_answer_gets_the_hint_for_that_mistake(name: str, answer: object, words: str) -> None:
-    verdict = judge(name, answer)
-    assert verdict.status == "not yet"
-    assert words in verdict.message
-    assert len(str(verdict)) < 250
-
-
-def test_no_hint_is_out_of_reach() -> None:
-    for name, several in WRONG.items():
-        given = {judge(name, answer).message for answer, _ in several}
-        assert {hint for _, hint in QUESTIONS[name].mistakes} <= given, name
-
-
 # The answers themselves, held to torch.
 
 

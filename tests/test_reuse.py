@@ -1,5 +1,6 @@
 """Another head on a trained network, frozen layers, published weights for small pictures, and what is read wrongly."""
 
+import functools
 import hashlib
 import io
 
@@ -12,7 +13,7 @@ from cnnviz import data, models, reuse
 from cnnviz._mistakes import _shares
 from cnnviz.data import Data, load
 from cnnviz.models import _weights
-from cnnviz.training import fit, predict
+from cnnviz.training import accuracy, fit, predict
 from tests.small_runs import DIGITS, LEARNING, net
 
 # Heads
@@ -45,6 +46,33 @@ def test_every_network_gets_as_many_scores_as_it_is_asked_for(name):
     assert head.weight.shape[0] == 7
 
 
+class Backwards(nn.Module):
+    """Its head is declared first, and a layer that it does not use last."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.conv, self.spare = nn.Linear(4, 10), nn.Conv2d(1, 4, 3), nn.Linear(4, 10)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).mean((2, 3)))
+
+
+def test_the_head_is_the_layer_that_makes_the_scores_wherever_it_is_declared():
+    assert reuse.head(Backwards()) == "fc"
+    assert reuse.new_head(Backwards(), 3)(torch.zeros(2, 1, 9, 9)).shape == (2, 3)
+    assert reuse.head(nn.Sequential(nn.Flatten(), nn.Linear(400, 30), nn.ReLU(), nn.Linear(30, 10))) == "3"  # 20 x 20
+
+
+def test_a_convolution_as_head_keeps_all_that_is_not_its_number_of_outputs():
+    given = {"stride": 2, "padding": 2, "dilation": 2, "groups": 2, "bias": False, "padding_mode": "reflect"}
+    network = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.Conv2d(8, 10, (3, 1), **given), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    assert repr(reuse.new_head(network, 4)[1]) == repr(nn.Conv2d(8, 4, (3, 1), **given))
+    with pytest.raises(ValueError, match="num_classes 5 is no multiple of the head's 2 groups: use 6"):
+        reuse.new_head(network, 5)
+
+
 def test_auxiliary_heads_tell_the_same_classes_apart():
     network = reuse.new_head(models.create("googlenet", aux_logits=True, small=True), num_classes=4)
     made = network.train()(torch.randn(2, 3, 32, 32))
@@ -56,6 +84,8 @@ def test_auxiliary_heads_tell_the_same_classes_apart():
     (lambda: reuse.head(nn.Sequential()), "Sequential has no layers: a head is a dense layer or a convolution"),
     (lambda: reuse.head(nn.Sequential(net(), nn.BatchNorm1d(10))), "Sequential ends in 1, a BatchNorm1d: a head is"),
     (lambda: reuse.new_head(models.create("lenet5_1998"), 5), "LeNet51998 ends in output, a RadialBasisOutput"),
+    (lambda: reuse.head(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten(), nn.Linear(4096, 12), nn.Unflatten(1, (6, 2)))),
+     "Sequential ends in 2, which gives 12 numbers, but the network gives 6 scores: a head is"),
     (lambda: reuse.new_head(net(), 1), "num_classes 1 is not a whole number from 2"),
     (lambda: reuse.new_head(net(), 5, seed=-1), "seed -1 is not a whole number"),
     (lambda: reuse.freeze(net(), "features"), 'part "features" is not known: use 0, 1'),
@@ -183,11 +213,20 @@ def test_a_preview_shows_what_fit_gets():
     assert np.array_equal(shown.values[4:8], first)
     assert reuse.preview(DIGITS).values.shape == (5, 1, 8, 8)
     assert repr(reuse.preview(DIGITS, [])) == "5 pictures, and two draws of no change: 15 x 1 x 8 x 8"
+    assert repr(reuse.preview(DIGITS, functools.partial(lambda x, generator: x))).startswith(
+        "5 pictures, and two draws of <la"
+    )
     assert _shares(torch.tensor([0.25, 0.0, 0.75]), ("a", "b", "c")) == "75 % c, 25 % a"
 
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda run: reuse.mistakes(run, most=0), "most 0 is not a whole number from 1"),
+    (lambda run: reuse.confusion(None), "run None is not what fit returns: use one finished run, or a list of some"),
+    (lambda run: reuse.mistakes([run, "x"]), 'run "x" is not what fit returns'),
+    (lambda run: reuse.confusion(run.history), "run 2 epochs"),
+    (lambda run: predict("best"), 'run "best" is not what fit returns'),
+    (lambda run: accuracy([]), "runs is empty: use one finished run"),
+    (lambda run: reuse.preview(DIGITS, seed="x"), 'seed "x" is not a whole number from 0'),
     (lambda run: reuse.preview(load), "data <function load"),
     (lambda run: reuse.preview(DIGITS, data.shift), "augment shift cannot be applied"),
     (lambda run: reuse.preview(DIGITS, number=1), "number 1 is not a whole number from 2 to 10"),

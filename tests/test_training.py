@@ -1,5 +1,7 @@
 """`fit` against a loop written openly in torch; whether chance stays its own."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from cnnviz.data import crop, flip
 from cnnviz.models._network import Outputs
 from cnnviz.training import fit, predict
 from cnnviz.training._optimisers import OPTIMISERS, SCHEDULES
+from cnnviz.widgets.live_plot.tracks import Track
 from tests.small_runs import DIGITS, LEARNING, net, weights
 
 
@@ -217,6 +220,28 @@ def test_what_a_cell_draws_while_a_run_goes_is_what_it_would_have_drawn():
     assert [torch.rand(1).item() for _ in range(200)] == expected
     beside.result()
     assert same(series(beside), series(alone))
+
+
+class Mirror:
+    def __call__(self, x, generator):
+        return x.flip(3)
+
+
+def brighter(x, generator, by):
+    return x + by
+
+
+def test_a_label_names_what_is_set_and_holds_no_address():
+    changes = [Mirror(), functools.partial(brighter, by=0.1), flip()]
+    run = fit(net(), DIGITS, epochs=1, augment=changes, lr_scale={})
+    run.stop()
+    assert run.label == "epochs=1, augment=Mirror+brighter+flip()"
+
+
+def test_a_run_with_nothing_set_has_an_empty_label_and_a_name_in_legends():
+    run = fit(net(), DIGITS, augment=[])
+    run.stop()
+    assert (run.label, Track(run).name) == ("", "defaults")
 
 
 def test_several_runs_together_say_the_mean_of_what_each_says_of_pictures_in_an_array():

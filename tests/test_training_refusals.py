@@ -1,5 +1,7 @@
 """What `fit` refuses, at once and not in the thread."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -56,5 +58,11 @@ def test_what_makes_no_sense_is_refused_at_once(given, message):
 def test_a_network_that_cannot_learn_is_refused():
     with pytest.raises(ValueError, match="no weights that may change"):
         fit(net().requires_grad_(False), DIGITS)
+    with torch.inference_mode():
+        built = net()
+    with pytest.raises(ValueError, match=r"Sequential was built under torch.inference_mode.*use copy.deepcopy") as why:
+        fit(built, DIGITS)
+    assert "outside" in str(why.value)
+    assert fit(copy.deepcopy(built), DIGITS, epochs=1).result().epochs  # what the message says does help
     with pytest.raises(ValueError, match="no convolution to take snapshots of"):
         fit(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), DIGITS, snapshots=True)

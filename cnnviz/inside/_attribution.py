@@ -1,9 +1,10 @@
 """Which pixels a score, or a channel, hangs on: five methods of captum, wired so that they do what their papers say.
 
 captum 0.9 leaves three things to its user. Its deconvnet and its guided backpropagation change the gradient at modules
-of class ``nn.ReLU`` only, so a functional ReLU makes them the plain gradient without a word: refused here. They also
-hang the change on the ReLU's input, which is wrong where something else reads that input too (a skip connection), or
-where one module serves two branches: each ReLU is given a copy of its input here. Private; `inside` shows it.
+of class ``nn.ReLU`` only, so a functional ReLU, or a relative such as GELU, passes the plain gradient without a word:
+refused here. They also hang the change on the ReLU's input, which is wrong where something else reads that input too (a
+skip connection), or where one module serves two branches: each ReLU is given a copy of its input here. Private;
+`inside` shows it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from cnnviz._checks import _number, _whole
 from cnnviz.inside._layers import as_batch, called, find_channel, find_layer, find_target, maps, quiet, with_gradients
 from cnnviz.inside._pictures import Group, Pictures
 
-aten = torch.ops.aten
+RELATIVES = ("gelu", "silu", "leaky_relu", "elu", "celu", "prelu", "rrelu", "hardswish", "mish", "softplus")
 AT_ONCE = 64  # occluded pictures that go through the network together
 
 
@@ -66,7 +67,13 @@ def guided_backpropagation(model: nn.Module, picture: Any, target: int | None = 
     Raises
     ------
     ValueError
-        As `saliency`, and for a network with a functional ReLU, or without any: there it would be the plain gradient.
+        As `saliency`, and for a network with a functional ReLU, with a relative of ReLU (GELU, SiLU, LeakyReLU, ReLU6
+        ...), or without any ReLU: there the plain gradient would go back.
+
+    Notes
+    -----
+    Each operation is looked at in one pass of the picture. A rectifier that is put together from several, such as
+    ``(x + x.abs()) / 2`` or ``torch.where(x > 0, x, 0.1 * x)``, is not noticed, and passes its plain gradient.
 
     Examples
     --------
@@ -97,7 +104,7 @@ def deconvnet(model: nn.Module, picture: Any, layer: str | nn.Module, channel: i
     Raises
     ------
     ValueError
-        When layer or channel are not there, or for a network with a functional ReLU, or without any.
+        When layer or channel are not there, or for a network that `guided_backpropagation` refuses.
 
     Examples
     --------
@@ -221,10 +228,15 @@ def _maps(net: nn.Module, batch: Tensor, name: str) -> Tensor:
 def _through_relus(net: nn.Module, batch: Tensor, method: Any, target: Any, layer: str | None = None) -> Tensor:
     """What a method says that goes by the ReLUs; a network is refused in which captum does not find them."""
     relus = [module for module in net.modules() if isinstance(module, nn.ReLU)]
-    unseen = _functional_relus(net, batch.detach(), layer)
-    if unseen:
-        text = f"{called(net)} calls ReLU as a function {' and '.join(unseen[:3])}, where captum cannot change its "
+    unseen = _unseen(net, batch.detach(), layer)
+    places = [where for what, where in unseen if what == "relu"]
+    if places:
+        text = f"{called(net)} calls ReLU as a function {' and '.join(places[:3])}, where captum cannot change its "
         raise ValueError(f"{text}gradient: make it a module, self.relu = nn.ReLU(), or use saliency")
+    if unseen:
+        text = f"{called(net)} calls {' and '.join(' '.join(one) for one in unseen[:3])}, but guided backpropagation "
+        text += "and the deconvnet are made for ReLU alone"
+        raise ValueError(f"{text}: use saliency, or a network with nn.ReLU in its place")
     if not relus:
         text = f"{called(net)} has no nn.ReLU, so this would be the plain gradient"
         raise ValueError(f"{text}: use saliency, or a network with ReLU, such as lenet5 with activation='relu'")
@@ -235,8 +247,8 @@ def _through_relus(net: nn.Module, batch: Tensor, method: Any, target: Any, laye
         return method.attribute(batch.requires_grad_(), target)
 
 
-def _functional_relus(net: nn.Module, batch: Tensor, layer: str | None) -> list[str]:
-    """Where ReLU is called outside an nn.ReLU, before the layer's output if one is given, found in a forward pass."""
+def _unseen(net: nn.Module, batch: Tensor, layer: str | None) -> list[tuple[str, str]]:
+    """Rectifiers that captum does not see, and where, before the layer's output if one is given, in a forward pass."""
     names = {module: name for name, module in net.named_modules()}
     inside, last, found, done = [net], "", [], False
 
@@ -251,10 +263,15 @@ def _functional_relus(net: nn.Module, batch: Tensor, layer: str | None) -> list[
 
     class Watch(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if not done and not isinstance(inside[-1], nn.ReLU) and _is_relu(func, args, kwargs or {}):
-                where = f"in {names[inside[-1]]}" if names[inside[-1]] else ""
-                found.append(f"{where}{' ' if where and last else ''}{f'behind layer {last}' if last else ''}")
-            return func(*args, **(kwargs or {}))
+            kwargs = kwargs or {}
+            if done or isinstance(inside[-1], nn.ReLU):
+                return func(*args, **kwargs)
+            before = [one.clone() if func._schema.is_mutable and isinstance(one, Tensor) else one for one in args]
+            output = func(*args, **kwargs)
+            if what := _rectifier(func, before, kwargs, output):
+                where = [f"in {names[inside[-1]]}"] * bool(names[inside[-1]]) + [f"behind layer {last}"] * bool(last)
+                found.append((what, " ".join(where)))
+            return output
 
     handles = [module.register_forward_pre_hook(enter) for module in names]
     handles += [module.register_forward_hook(leave) for module in names]
@@ -265,11 +282,24 @@ def _functional_relus(net: nn.Module, batch: Tensor, layer: str | None) -> list[
     return found
 
 
-def _is_relu(func: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
-    name, numbers = func.overloadpacket, [*args[1:], *kwargs.values()]
-    if name in (aten.clamp_min, aten.clamp_min_, aten.clamp, aten.clamp_, aten.threshold, aten.threshold_):
-        return not isinstance(numbers[0], Tensor) and numbers[0] == 0 and set(numbers[1:]) <= {0, None}
-    return name in (aten.relu, aten.relu_)
+def _rectifier(func: Any, args: list, kwargs: dict[str, Any], output: Any) -> str:
+    """The name of ReLU or of a relative, if an operation is one; "" for any other."""
+    name, numbers = func.overloadpacket.__name__.rstrip("_"), [*args[1:], *kwargs.values()]
+    if name in ("clamp_min", "clamp", "threshold", "hardtanh") and not isinstance(numbers[0], Tensor):
+        low, above = numbers[0], numbers[1:]
+        return "" if low != 0 else "relu" if set(above) <= {0, None} else "relu6" if above == [6] else ""
+    name = name.strip("_").removesuffix("_kernel").removesuffix("_with_noise")  # prelu's and rrelu's
+    if name in ("relu", *RELATIVES):
+        return name
+    return "relu" if any(_is_relu_of(one, output) for one in args) else ""
+
+
+def _is_relu_of(before: Any, after: Any) -> bool:
+    """Whether an operation, whatever its name, took the negative values of a tensor away, and nothing else."""
+    if not all(isinstance(one, Tensor) and one.is_floating_point() for one in (before, after)):
+        return False
+    rectified = before.clamp(min=0)
+    return before.shape == after.shape and bool((before < 0).any() and rectified.any()) and rectified.equal(after)
 
 
 def _beside(batch: Tensor, values: Tensor, about: str, palette: str, **facts: Any) -> Pictures:

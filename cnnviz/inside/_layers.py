@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz._checks import _either, _short, _whole
+from cnnviz._checks import _by, _either, _short, _whole
 
 SIDES = (32, 28, 64, 224, 227, 299, 48, 96, 128, 16, 8)  # of pictures that networks are built for, the usual ones first
 GREY = (0.299, 0.587, 0.114)  # brightness of red, green and blue, as in `images`
@@ -37,7 +37,7 @@ def quiet(model: nn.Module) -> nn.Module:
     for module in model.modules():
         for tensor in (*vars(module).values(), *module._parameters.values(), *module._buffers.values()):
             if isinstance(tensor, Tensor):  # without autograd's count of changes: a run beside us makes steps
-                same = tensor.data
+                same = _usable(tensor)
                 shared[id(tensor)] = nn.Parameter(same, False) if isinstance(tensor, nn.Parameter) else same
     try:
         _copies.add(other := copy.deepcopy(model, shared).eval())
@@ -45,6 +45,12 @@ def quiet(model: nn.Module) -> nn.Module:
     except (TypeError, RuntimeError, AttributeError) as error:  # a lock, a file, a tensor in a list ...
         text = f"{called(model)} holds something that cannot be copied ({error})"
         raise ValueError(f"{text}: keep it outside of the network") from error
+
+
+def _usable(tensor: Tensor) -> Tensor:
+    """The numbers of a weight, shared; of one built under ``torch.inference_mode`` a copy: autograd refuses it."""
+    with torch.inference_mode(False):
+        return tensor.clone() if tensor.is_inference() else tensor.data
 
 
 def with_gradients(function: Function) -> Function:
@@ -177,7 +183,7 @@ def fitted(picture: Any, model: nn.Module) -> tuple[Tensor, str]:
     if fault := _fault(net, x):
         side = next((side for side in SIDES if not _fault(net, _resized(x, side, side))), None)
         if side is None:
-            raise ValueError(f"a picture of {' x '.join(map(str, x.shape[1:]))} does not fit {called(model)}: {fault}")
+            raise ValueError(f"a picture of {_by(x.shape[1:], ' x ')} does not fit {called(model)}: {fault}")
         x = _resized(x, side, side)
     if x.shape[2:] != before:
         changes.append(f"resized from {before[0]} x {before[1]} to {x.shape[2]} x {x.shape[3]}")
@@ -232,7 +238,7 @@ def _numbers(picture: Any, changes: list[str]) -> Tensor:
     if x.numel() and (top := _white(given.dtype, float(x.min()), float(x.max()))):
         x /= top
         changes.append(f"divided by {top:,}")
-    shape = " x ".join(map(str, x.shape)) or "one number"
+    shape = _by(x.shape, " x ") or "one number"
     if x.dim() == 4 and len(x) == 1:
         x = x[0]
     if x.dim() not in (2, 3) or not x.numel():

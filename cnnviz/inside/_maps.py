@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz._checks import _short
+from cnnviz._checks import _by, _short
 from cnnviz.inside._layers import as_batch, called, convolutions, find_layer, fitted, quiet
 from cnnviz.inside._pictures import SIGNS, Group, Pictures
 
@@ -83,7 +83,7 @@ def feature_maps(
 def as_group(picture: np.ndarray) -> Group:
     """Return a picture ``(C, H, W)`` as it is given: in colour, in grey, or channel by channel."""
     tiles = [picture] if len(picture) == 3 else picture
-    return Group(tiles, f"the picture: {' x '.join(map(str, picture.shape))}", "picture", columns=max(8, len(tiles)))
+    return Group(tiles, f"the picture: {_by(picture.shape, ' x ')}", "picture", columns=max(8, len(tiles)))
 
 
 def walk(net: nn.Module, batch: Tensor, layer: str | None = None) -> dict[str, Tensor]:
@@ -130,8 +130,7 @@ def drawn(name: str, maps: np.ndarray, dead: list[int], most: int, where: str = 
     numbers = size == [1, 1]  # one number a channel: small squares do
     most = NUMBERS * 10 if numbers else most
     parts = [
-        f"{name}: {channels} "
-        + ("numbers" if numbers else f"map{'s' * (channels != 1)} of {' x '.join(map(str, size))}"),
+        f"{name}: {channels} " + ("numbers" if numbers else f"map{'s' * (channels != 1)} of {_by(size, ' x ')}"),
         f"the first {most} shown" * (channels > most),
         f"{len(dead)} dead{where}" * bool(dead),
         SIGNS if signed else f"white zero, dark {maps.max():.3g}",

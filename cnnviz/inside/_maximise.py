@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz._checks import _number, _short, _whole
-from cnnviz.inside._layers import called, find_channel, find_layer, find_target, fitted, quiet
+from cnnviz.inside._layers import called, find_channel, find_layer, find_target, fitted, quiet, with_gradients
 from cnnviz.inside._pictures import Group, Pictures
 
 STEP = 0.05  # of the span between background and limit; tried on three networks of digits, as are the defaults below
@@ -25,6 +25,7 @@ SHARE = 4  # of a map's units the strongest quarter counts
 MOST = 64  # pictures at once
 
 
+@with_gradients
 def maximise(
     model: nn.Module,
     layer: str | nn.Module | None,
@@ -115,10 +116,9 @@ def maximise(
 
 def _slope(net: nn.Module, x: Tensor, name: str, places: tuple[Tensor, Tensor], moved: list[int]) -> Tensor:
     """Gradient of what is maximised, at the pictures moved by some pixels."""
-    with torch.inference_mode(False), torch.enable_grad():  # whatever the notebook has switched off
-        x = x.clone().requires_grad_()
-        response = _responses(net, x.roll(moved, (2, 3)), name)[places].sum()
-        (slope,) = torch.autograd.grad(response, x)
+    x = x.clone().requires_grad_()
+    response = _responses(net, x.roll(moved, (2, 3)), name)[places].sum()
+    (slope,) = torch.autograd.grad(response, x)
     if not torch.isfinite(slope).all():
         raise ValueError(f"the gradient of {name or 'the scores'} is not a number: look at the network's weights")
     return slope

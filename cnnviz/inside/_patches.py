@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz._checks import _short, _whole
+from cnnviz._checks import _by, _short, _whole
 from cnnviz.inside._layers import as_batch, find_channel, find_layer, fitted, quiet
 from cnnviz.inside._maps import walk
 from cnnviz.inside._pictures import Group, Pictures
@@ -76,7 +76,7 @@ def top_patches(model: nn.Module, pictures: Any, layer: str | nn.Module, channel
     shown = [fitted(pictures[n], model)[0][0].float().cpu().numpy() for n in order]
     tiles = np.stack([cut(picture, box) for picture, box in zip(shown, boxes, strict=True)])
     values = [float(strengths[n]) for n in order]
-    sees = f"it sees {' x '.join(map(str, field.size))}" if field else "it sees all"
+    sees = f"it sees {_by(field.size, ' x ')}" if field else "it sees all"
     heading = f"channel {channel} of {name} in {len(pictures)} pictures; {sees}; picture and strength below each"
     titles = [f"{n}: {value:.3g}" for value, n in zip(values, order, strict=True)]
     group = Group([tile if len(tile) == 3 else tile[0] for tile in tiles], heading, "picture", titles, columns=9)

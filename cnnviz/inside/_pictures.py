@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from cnnviz._checks import _by
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -185,4 +187,4 @@ def _draw(axes: Axes, group: Group, top: float, columns: int, factor: float) -> 
 
 
 def _shape(array: np.ndarray) -> str:
-    return " x ".join(map(str, np.shape(array))) or "one number"
+    return _by(np.shape(array), " x ") or "one number"

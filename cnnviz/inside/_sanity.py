@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz._checks import _number, _one_of, _short, _whole
+from cnnviz._checks import _by, _number, _one_of, _short, _whole
 from cnnviz.inside._layers import as_batch, find_target, quiet, with_gradients
 from cnnviz.inside._pictures import Pictures
 from cnnviz.training._randomness import OwnRandomness
@@ -52,6 +52,9 @@ class Curve:
         """Draw it with matplotlib, and others with it."""
         from matplotlib import pyplot
 
+        for other in others:
+            if not isinstance(other, Curve):
+                raise ValueError(f"curve {_short(other)} is not what inside.deletion returns: use curve.plot(other)")
         figure, axes = pyplot.subplots(figsize=(6.4, 3.2), layout="constrained")
         pyplot.close(figure)  # the caller shows it: open, it would appear twice in a notebook
         for curve in (self, *others):
@@ -107,7 +110,7 @@ def deletion(
     baseline, size = _number("baseline", baseline), tuple(batch.shape[2:])
     order = _ranks(ranking, batch[0].cpu(), _whole("seed", seed, 0, 2**63 - 1))
     if order.shape != size:
-        text = f"the ranking is {' x '.join(map(str, order.shape))}, but the picture {' x '.join(map(str, size))}"
+        text = f"the ranking is {_by(order.shape, ' x ')}, but the picture {_by(size, ' x ')}"
         raise ValueError(f"{text}: rank the pixels of the same picture")
     place = torch.empty(order.numel(), dtype=torch.long)
     place[order.flatten().argsort(descending=True, stable=True)] = torch.arange(order.numel())
@@ -128,7 +131,7 @@ def agreement(one: Pictures | np.ndarray, other: Pictures | np.ndarray) -> float
     >>> inside.agreement(np.array([1, 2, 3.0]), np.array([10, 20, 25.0]))
     1.0
     """
-    first, second = (np.asarray(result.values if isinstance(result, Pictures) else result) for result in (one, other))
+    first, second = _values("one", one).numpy(), _values("other", other).numpy()
     if first.shape != second.shape or not first.size:
         raise ValueError(f"results of the shapes {first.shape} and {second.shape} cannot be compared: use one shape")
     ranks = [_mean_ranks(values.ravel()) for values in (first, second)]
@@ -204,14 +207,18 @@ def _ranks(ranking: Any, picture: Tensor, seed: int) -> Tensor:
         if _one_of("ranking", ranking, ("random", "brightest")) == "brightest":
             return picture.mean(0)
         return torch.rand(picture.shape[1:], generator=torch.Generator().manual_seed(seed))
-    values = ranking.values if isinstance(ranking, Pictures) else ranking
-    try:
-        values = torch.as_tensor(values.detach() if isinstance(values, Tensor) else np.asarray(values)).float().cpu()
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(
-            f"ranking {' '.join(_short(ranking).split())} is neither a result nor an array: use inside.occlusion(...)"
-        ) from None
+    values = _values("ranking", ranking)
     return values.amax(0) if values.dim() == 3 else values
+
+
+def _values(name: str, given: Any) -> Tensor:
+    """The numbers of a result, or of an array."""
+    values = given.values if isinstance(given, Pictures) else given
+    try:
+        return torch.as_tensor(values.detach() if isinstance(values, Tensor) else np.asarray(values)).cpu().double()
+    except (TypeError, ValueError, RuntimeError):
+        words = " ".join(_short(given).split())
+        raise ValueError(f"{name} {words} is neither a result nor an array: use inside.occlusion(...)") from None
 
 
 def _called(ranking: Any) -> str:

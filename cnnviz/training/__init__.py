@@ -315,7 +315,7 @@ def _prepared(model: nn.Module, data: Data, device: torch.device, lr: float, set
 def _label(given: dict[str, Any]) -> str:
     """The arguments that differ from the defaults."""
     usual = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()}
-    changed = {name: value for name, value in given.items() if value != usual[name] and value not in ((), [])}
+    changed = {name: value for name, value in given.items() if value != usual[name] and value not in ((), [], {})}
     return ", ".join(f"{name}={named(value)}" for name, value in changed.items())
 
 

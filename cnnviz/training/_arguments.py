@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnviz._checks import _flag, _number, _one_of, _short, _whole
+from cnnviz._checks import _by, _flag, _number, _one_of, _short, _whole
 from cnnviz._memory import is_about_memory
 from cnnviz.data import Data
 from cnnviz.data._augment import Augmentation, Mixed
@@ -25,6 +26,9 @@ def check_model(model: nn.Module, data: Data) -> None:
         raise ValueError(f"data {_short(data)} is not a Data: use load('digits'), or Data(train_x, ...) of your own")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(f"{type(model).__name__} has no weights that may change: set requires_grad_(True) on some")
+    if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+        text = f"{type(model).__name__} was built under torch.inference_mode, so its weights cannot learn"
+        raise ValueError(f"{text}: build it outside, or use copy.deepcopy(network) outside")
 
 
 def read_settings(model: nn.Module, given: dict[str, Any]) -> Settings:
@@ -114,10 +118,10 @@ def try_out(model: nn.Module, data: Data) -> None:
     except (RuntimeError, ValueError, TypeError) as error:
         if is_about_memory(error):
             raise
-        shape = " x ".join(map(str, data.test_x.shape[1:]))
+        shape = _by(data.test_x.shape[1:], " x ")
         raise ValueError(f"the pictures are {shape}, and do not fit {name}: {error}") from error
     if scores.dim() != 2 or scores.shape[1] < classes:
-        number = " x ".join(map(str, scores.shape[1:]))
+        number = _by(scores.shape[1:], " x ")
         text = f"{name} gives {number} scores a picture, but the data have {classes} classes"
         raise ValueError(f"{text}: use num_classes={classes}")
 
@@ -138,6 +142,9 @@ def try_changes(changes: Sequence[Augmentation], x: torch.Tensor) -> None:
 
 
 def named(value: Any) -> str:
+    """Text of an argument in a label: of a function its name, since its repr holds an address."""
     if isinstance(value, (tuple, list)):
         return "+".join(map(named, value))
-    return getattr(value, "__name__", None) or str(value)
+    if isinstance(value, functools.partial):
+        return named(value.func)
+    return getattr(value, "__name__", type(value).__name__) if callable(value) else str(value)

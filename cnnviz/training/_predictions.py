@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cnnviz._checks import _flag, _whole
+from cnnviz._checks import _flag, _short, _whole
 from cnnviz.data import pictures
 from cnnviz.data._augment import moved
 from cnnviz.training._trainer import EVALUATED_AT_ONCE, outputs
@@ -44,14 +44,9 @@ def predict(
     >>> predict(runs, crops=1).shape
     torch.Size([355, 10])
     """
-    runs = list(runs) if isinstance(runs, Sequence) else [runs]
+    runs = finished(runs)
     _whole("crops", crops, 0, 1000)
     _flag("flip", flip)
-    if not runs:
-        raise ValueError("runs is empty: use one finished run, or a list of some")
-    for run in runs:
-        if run.state in ("running", "paused"):
-            raise RuntimeError("a run is still going: wait for it, or stop it")
     x = runs[0].data.test_x if x is None else pictures("x", x)
     return torch.stack([_probabilities(run, x, crops, flip) for run in runs]).mean(0)
 
@@ -64,9 +59,24 @@ def accuracy(runs: Run | Sequence[Run], crops: int = 0, flip: bool = False) -> f
     >>> run.result().epochs[-1].test_accuracy == accuracy(run)
     True
     """
+    labels = finished(runs)[0].data.test_y
     right = predict(runs, None, crops, flip).argmax(1)
-    labels = (runs[0] if isinstance(runs, Sequence) else runs).data.test_y
     return int((right == labels.to(right.device)).sum()) / len(labels)
+
+
+def finished(runs: Run | Sequence[Run]) -> list[Run]:
+    """Return one run or several as a list; what is none, or still goes, is refused."""
+    from cnnviz.training import Run
+
+    listed = list(runs) if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
+    if not listed:
+        raise ValueError("runs is empty: use one finished run, or a list of some")
+    for run in listed:
+        if not isinstance(run, Run):
+            raise ValueError(f"run {_short(run)} is not what fit returns: use one finished run, or a list of some")
+        if run.state in ("running", "paused"):
+            raise RuntimeError("a run is still going: wait for it, or stop it")
+    return listed
 
 
 @torch.no_grad()

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _by
+
 MOST_LAYERS, MOST_MAPS, MOST_VALUES, LARGEST_MAP = 8, 16, 512, 32
 
 
@@ -68,7 +70,7 @@ def ask(model: nn.Module, picture: Tensor, precise: bool = False) -> Answer:
         with torch.no_grad():
             scores = copied(batch)
     except (RuntimeError, ValueError) as error:  # mostly a size that the network was not built for
-        given = "×".join(map(str, batch.shape[1:]))
+        given = _by(batch.shape[1:], "×")
         reason = " ".join(str(error).split())
         raise ValueError(f"{type(model).__name__} cannot take a picture of {given}: {reason[:200]}") from error
     if not isinstance(scores, Tensor) or scores.dim() != 2 or scores.shape[0] != 1:

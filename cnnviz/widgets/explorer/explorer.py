@@ -14,7 +14,7 @@ import traitlets
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cnnviz._checks import _short, _whole
+from cnnviz._checks import _by, _short, _whole
 from cnnviz.inside._layers import called, convolutions, find_layer, fitted, quiet
 from cnnviz.inside._maps import constant, walk
 from cnnviz.inside._patches import box_of, cut, fields_of, fit
@@ -261,7 +261,7 @@ class Explorer(ShownWidget):
     def __repr__(self) -> str:
         channels, *size = self._layers[self.layer]
         kind = type(self.model.get_submodule(self.layer)).__name__
-        maps = f"{channels} maps of {' x '.join(map(str, size))}"
+        maps = f"{channels} maps of {_by(size, ' x ')}"
         head = f"Explorer of {called(self.model)}: {len(self._layers)} layers with maps, {len(self._pictures)} pictures"
         return f"{head}\n{self.layer} ({kind}) of picture {self.picture}: {maps}; channel {self.channel}"
 

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from cnnviz._checks import _either, _is_whole, _short
+from cnnviz._checks import _by, _either, _is_whole, _short
 from cnnviz.geometry import DEFAULTS, POOLS
 from cnnviz.widgets._torch_code import SIGNATURES, arguments, bare, call_in, called, literal, squeezed, value_text
 from cnnviz.widgets.network_builder.stack import (
@@ -17,7 +17,6 @@ from cnnviz.widgets.network_builder.stack import (
     KINDS,
     Field,
     Shape,
-    by,
     read_size,
     read_stack,
     step,
@@ -62,7 +61,7 @@ def format_code(layers: Any, input_size: Shape) -> str:
             break
         name, values, named = call_of(layer, shape)
         words = [*map(str, values), *(f"{key}={value_text(value)}" for key, value in named.items())]
-        lines.append(f"    nn.{name}({', '.join(words)}),  # {by(after)}")
+        lines.append(f"    nn.{name}({', '.join(words)}),  # {_by(after)}")
         shape = after
     return "\n".join(["nn.Sequential(", *lines, ")"]) if lines else "nn.Sequential()"
 
@@ -87,7 +86,7 @@ def parse_code(given: Any, input_size: Shape) -> tuple[tuple[Mapping[str, Any], 
     for at, (layer, (_, reads)) in enumerate(zip(layers, read, strict=True)):
         if reads and reads != shape[0] and (len(shape) == 1 or layer["kind"] != "linear"):
             where = f"layer {at} ({layer['kind']}) reads {reads}, but {shape[0]} arrive"
-            raise ValueError(f"{where} from an input of {by(input_size)}: write {shape[0]}, or set input_size first")
+            raise ValueError(f"{where} from an input of {_by(input_size)}: write {shape[0]}, or set input_size first")
         try:
             shape, _, field = step(layer, shape, field)
         except ValueError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from cnnviz._checks import _either, _is_whole, _short
+from cnnviz._checks import _by, _either, _is_whole, _short
 from cnnviz.cost import Cost, CostRow, CostTable
 from cnnviz.widgets._drawing import Drawing
 from cnnviz.widgets._errors import IllegalLayer, refused
@@ -194,7 +194,7 @@ class NetworkBuilder(ShownWidget):
                 self.refuse(refusal)
 
     def __repr__(self) -> str:
-        return f"NetworkBuilder, input {stack.by(self.input_size)}\n{self.table.text()}\n{self.code}"
+        return f"NetworkBuilder, input {_by(self.input_size)}\n{self.table.text()}\n{self.code}"
 
     def _still(self) -> Drawing:
         return picture.draw(self._bill, self.input_size, repr(self))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from cnnviz._checks import _by
 from cnnviz.widgets._drawing import Drawing, Words
-from cnnviz.widgets.network_builder.stack import Bill, by
+from cnnviz.widgets.network_builder.stack import Bill
 
 INK, FAINT, ERROR = "#1a1a1a", "#5c5c5c", "#a3121d"
 RULE, ROW, TOP, BAR = "#b9bdc4", 26, 62, 130
@@ -20,10 +21,10 @@ def draw(bill: Bill, input_size: tuple[int, ...], text: str) -> Drawing:
     rows = len(table.rows)
     problem = wrap(bill.problem, 96)
     height = TOP + ROW * (rows + 1) + 20 * len(problem) + 14
-    drawing = Drawing(800, height, f"NetworkBuilder {by(input_size)}, {rows} layers", text)
+    drawing = Drawing(800, height, f"NetworkBuilder {_by(input_size)}, {rows} layers", text)
     say = drawing.words.append
     total = table.total
-    say(Words(16, 24, f"input {by(input_size)}, {total.params:,} parameters, {total.macs:,} MACs", bold=True))
+    say(Words(16, 24, f"input {_by(input_size)}, {total.params:,} parameters, {total.macs:,} MACs", bold=True))
     for words, x in (("layer", 16), ("output", 180), ("receptive field", 684)):
         say(Words(x, 50, words, colour=FAINT))
     drawing.lines.append((16, 56, 784, 56, RULE, 1))
@@ -39,8 +40,8 @@ def draw(bill: Bill, input_size: tuple[int, ...], text: str) -> Drawing:
     for at, row in enumerate(table.rows):
         y = TOP + ROW * at + 18
         say(Words(16, y, f"{at}  {row.kind}"))
-        say(Words(180, y, by(row.output_shape)))
-        say(Words(702, y, by(row.receptive_field or ())))
+        say(Words(180, y, _by(row.output_shape)))
+        say(Words(702, y, _by(row.receptive_field)))
     drawing.lines.append((16, TOP + ROW * rows + 4, 784, TOP + ROW * rows + 4, RULE, 1))
     say(Words(16, TOP + ROW * rows + 24, "total", bold=True))
     for at, line in enumerate(problem):

@@ -7,7 +7,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from cnnviz._checks import Pair, _either, _flag, _is_whole, _short
+from cnnviz._checks import Pair, _by, _either, _flag, _is_whole, _short
 from cnnviz.cost import Cost, CostRow, CostTable, Sizes, conv_cost, linear_cost
 from cnnviz.geometry import DEFAULTS, POOLS, read_layer
 
@@ -149,7 +149,7 @@ def step(layer: Mapping[str, Any], shape: Shape, field: Field) -> tuple[Shape, C
         return (prod(shape),), Cost(), Field(None)
     if kind == "linear":
         if len(shape) > 1:
-            raise ValueError(f"it reads features, but maps {by(shape)} arrive: put a flatten before it")
+            raise ValueError(f"it reads features, but maps {_by(shape)} arrive: put a flatten before it")
         return (layer["out_features"],), linear_cost(shape[0], layer["out_features"], layer["bias"]), field
     written = 0 if kind == "dropout" else prod(shape)  # dropout passes on what it gets, once trained
     return shape, Cost(2 * shape[0] if kind == "batch_norm" else 0, 0, written), field
@@ -177,8 +177,3 @@ def _window(layer: Mapping[str, Any], shape: Shape, field: Field) -> tuple[Shape
 def torch_class(layer: Mapping[str, Any], shape: Shape) -> str:
     """Name of the torch class."""
     return "BatchNorm1d" if layer["kind"] == "batch_norm" and len(shape) == 1 else CLASSES[layer["kind"]]
-
-
-def by(shape: Iterable[int]) -> str:
-    """Write a shape as 16x5x5."""
-    return "x".join(map(str, shape))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnviz._checks import Pair
+from cnnviz._checks import Pair, _by
 from cnnviz.widgets._drawing import Drawing, Words
 from cnnviz.widgets.receptive_field import stack
 from cnnviz.widgets.receptive_field.effective import Effective
@@ -28,11 +28,11 @@ def draw(
     columns = min(most, (WIDTH - 2 * MARGIN + GAP) // (SMALLEST + GAP))
     side = min(LARGEST, (WIDTH - 2 * MARGIN + GAP) / columns - GAP)
     height = side + 2 * TEXT + 8
-    drawing = Drawing(WIDTH, 0, f"ReceptiveField, picture {stack.by(size)}", text)
+    drawing = Drawing(WIDTH, 0, f"ReceptiveField, picture {_by(size)}", text)
     y = MARGIN
     for layers, unit, measured in zip(stacks, units, found, strict=True):
         field = stack.boxes(layers, unit)[0][2:]
-        drawing.words.append(Words(MARGIN, y + 14, f"sees {stack.by(field)}: {_short(layers)}", bold=True))
+        drawing.words.append(Words(MARGIN, y + 14, f"sees {_by(field)}: {_short(layers)}", bold=True))
         y += TEXT + 4
         for at, panel in enumerate(_panels(layers, size, unit, measured)):
             row, column = divmod(at, columns)
@@ -65,13 +65,13 @@ def _panels(layers: stack.Stack, size: Pair, unit: Pair, measured: Effective | N
         seen = np.outer(rows / max(rows.max(), 1), cols / max(cols.max(), 1))
         shares = np.where(seen > 0, FAINTEST + (1 - FAINTEST) * seen, 0)
         cell *= max(stack.window(layers[at - 1]).stride) if at else 1
-        yield _Panel(above[at], f"{stack.by(box[2:])} of {stack.by(shape)}", cell, shares, [(box, SEEN, 2)])
+        yield _Panel(above[at], f"{_by(box[2:])} of {_by(shape)}", cell, shares, [(box, SEEN, 2)])
     if measured:
         box = stack.boxes(layers, measured.position)[0]
         trim = (box[2] - measured.side[0]) // 2
         inner = box[0] + trim, box[1] + trim, *measured.side
         frames = [(box, SEEN, 2), (inner, INK, 1)]
-        yield _Panel("gradients", f"95 % in {stack.by(measured.side)}", 1 / max(size), measured.shares, frames)
+        yield _Panel("gradients", f"95 % in {_by(measured.side)}", 1 / max(size), measured.shares, frames)
 
 
 def _draw(drawing: Drawing, x: float, y: float, side: float, panel: _Panel) -> None:

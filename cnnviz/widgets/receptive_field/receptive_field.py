@@ -12,7 +12,7 @@ import numpy as np
 import traitlets
 
 from cnnviz import geometry
-from cnnviz._checks import Pair, _short, _whole
+from cnnviz._checks import Pair, _by, _short, _whole
 from cnnviz.widgets._drawing import Drawing
 from cnnviz.widgets._errors import refused
 from cnnviz.widgets._shown import ShownWidget
@@ -165,16 +165,14 @@ class ReceptiveField(ShownWidget):
                 self.refuse(f"not measured: {error}")
 
     def __repr__(self) -> str:
-        lines = [f"ReceptiveField, picture {stack.by(self.input_size)}"]
+        lines = [f"ReceptiveField, picture {_by(self.input_size)}"]
         for layers, unit, field, found in zip(self.stacks, self.units, self.fields, self.effective, strict=True):
             *_, end = stack.maps(layers, self.input_size)
             corner = tuple(s + i * j for s, i, j in zip(field.start, unit, field.jump, strict=True))
-            lines.append(
-                f"{', '.join(map(stack.words, layers))}: {stack.by(end)} units, {stack.by(field.jump)} pixels apart"
-            )
-            lines.append(f"  unit {unit} sees {stack.by(field.size)} pixels, the first is {corner}")
+            lines.append(f"{', '.join(map(stack.words, layers))}: {_by(end)} units, {_by(field.jump)} pixels apart")
+            lines.append(f"  unit {unit} sees {_by(field.size)} pixels, the first is {corner}")
             if found:
-                share = f"95 % of the squared gradient in the middle {stack.by(found.side)}"
+                share = f"95 % of the squared gradient in the middle {_by(found.side)}"
                 lines.append(f"  measured at {found.position} with {found.samples} pictures: {share}")
         return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cnnviz._checks import Pair, _either, _short
+from cnnviz._checks import Pair, _by, _either, _short
 from cnnviz.geometry import POOLS, Window, read_layer, receptive_field
 
 if TYPE_CHECKING:
@@ -104,14 +104,9 @@ def window(layer: Layer) -> Window:
 def words(layer: Layer) -> str:
     """Write a layer in a few signs: conv 3x3 /2 p1 d2."""
     marks = (("stride", "/", 1), ("padding", "p", 0), ("dilation", "d", 1))
-    more = [mark + by(layer[name]) for name, mark, plain in marks if layer[name] != plain]
+    more = [mark + _by(layer[name]) for name, mark, plain in marks if layer[name] != plain]
     more += ["ceil"] if layer["ceil_mode"] else []
-    return " ".join([layer["kind"].replace("_", " "), by(window(layer).kernel_size), *more])
-
-
-def by(size: Any) -> str:
-    """Write a size as 3x5; what is no pair stays as it is."""
-    return "x".join(map(str, size)) if isinstance(size, (tuple, list)) else str(size)
+    return " ".join([layer["kind"].replace("_", " "), _by(window(layer).kernel_size), *more])
 
 
 def maps(stack: Stack, input_size: Pair) -> list[Pair]:

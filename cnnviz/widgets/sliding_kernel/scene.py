@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from cnnviz import kernels, trace
+from cnnviz._checks import _by
 from cnnviz.geometry import POOLS, Layer
 from cnnviz.trace import Trace, number_text
 from cnnviz.widgets.sliding_kernel import settings
@@ -264,10 +265,6 @@ def _axis(layer: Layer, axis: int) -> Axis:
         source = np.where((cells >= 0) & (cells < size), cells, -1)
     reads = np.bincount(table[real], minlength=size)
     return Axis(source, step, dilation, kernel, len(table), reads)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
 
 
 def _value(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cnnviz import geometry, images, kernels
-from cnnviz._checks import _either, _flag, _pair, _short, _whole
+from cnnviz._checks import _by, _either, _flag, _pair, _short, _whole
 from cnnviz.geometry import POOLS, Layer, read_layer
 from cnnviz.widgets._errors import IllegalLayer, refused
 from cnnviz.widgets._torch_code import squeezed
@@ -52,7 +52,7 @@ def layer_of(state: Mapping[str, Any]) -> Layer:
         refused(partial(kernels.named, state["kernel_name"]), layer.weight_shape[2:])
     for what, shape in (("weights", layer.weight_shape), ("output values", layer.output_shape)):
         if math.prod(shape) > LARGEST_ARRAY:
-            count = f"{' x '.join(map(str, shape))} are {math.prod(shape):,} {what}"
+            count = f"{_by(shape, ' x ')} are {math.prod(shape):,} {what}"
             raise IllegalLayer(f"{count}, more than {LARGEST_ARRAY:,}: use fewer filters or a smaller picture")
     return layer
 

@@ -127,7 +127,7 @@ class SlidingKernel(SettingsWidget):
         return picture.draw(scene.scene_of(self._now()))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the widget to a file, and return its path.
+        """Write the widget to a file, and return its path; another ending or a missing folder is an error.
 
         Parameters
         ----------
@@ -135,13 +135,6 @@ class SlidingKernel(SettingsWidget):
             The ending says what is written: .html, one page with live sliders that needs neither kernel nor network and
             takes a share string (`state`) behind its #; .gif, an animation with one frame for each output cell (for
             more than 100 cells, 100 steps), `speed` frames a second; .png or .svg, the picture as it stands.
-
-        Raises
-        ------
-        ValueError
-            For another ending.
-        FileNotFoundError
-            When the folder does not exist.
         """
         return super().save(path)
 
