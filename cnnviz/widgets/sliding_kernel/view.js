@@ -22,7 +22,7 @@ const GLIDE_MS = 120;
 
 class KernelView extends WidgetView {
   constructor(session, el) {
-    super(session, el, "sliding kernel");
+    super(session, el, "sliding kernel", "cnnviz-mk");
     this.boxes = [];
     this.channel = 0;
     this.cache = openCache();
