@@ -180,6 +180,25 @@ def test_control_markup_does_execute_where_html_is_meant(lab: LabPage) -> None:
     lab.page.wait_for_function("() => window.broken > 0")
 
 
+# Choices of lists that are wider than the list; 18 pixels are for its arrow.
+CLIPPED = """root => Array.from(root.querySelectorAll("select")).flatMap((list) => {
+  const style = getComputedStyle(list), pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  const room = list.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 18;
+  return Array.from(list.options, (option) => option.text).filter((text) => pen.measureText(text).width > room);
+})"""
+
+
+@pytest.mark.parametrize("widget", ["SlidingKernel(level=3)", "ReceptiveField()", "NetworkBuilder('lenet5')"])
+def test_every_choice_of_a_list_can_be_read(widget: str, lab: LabPage) -> None:
+    name = widget.split("(")[0]
+    cell = lab.run_cell(f"from cnnviz import {name}\n{widget}")
+    root = cell.locator(".cnnviz-sk")
+    root.locator("select").first.wait_for()
+    root.evaluate("root => root.querySelectorAll('details').forEach(part => { part.open = true; })")
+    assert root.evaluate(CLIPPED) == []
+
+
 def test_markup_in_a_users_text_stays_text(lab: LabPage, show: Show) -> None:
     lab.page.evaluate("() => { window.broken = 0; }")
     view = show()
