@@ -183,7 +183,7 @@ def test_a_preview_shows_what_fit_gets():
     assert np.array_equal(shown.values[4:8], first)
     assert reuse.preview(DIGITS).values.shape == (5, 1, 8, 8)
     assert repr(reuse.preview(DIGITS, [])) == "5 pictures, and two draws of no change: 15 x 1 x 8 x 8"
-    assert _shares(torch.tensor([0.25, 0.0, 0.75]), ("a", "b", "c")) == "75 % c, 25 % a"
+    assert _shares(torch.tensor([0.25, 0.0, 0.75]), ("a", "b", "c")) == "75 % c, 25 a"
 
 
 @pytest.mark.parametrize(("call", "message"), [
