@@ -3,7 +3,7 @@ import { numberText } from "../js/number.js";
 import { xOf } from "./store.js";
 
 const LEFT = 50, TOP = 26, BOTTOM = 24, RIGHT = 10;
-const FONT = 14;
+const FONT = 14, APART = 16; // pixels: of the words, and from one number of a scale to the next
 
 export const percentText = (share) => `${numberText(Number((100 * share).toPrecision(3)))} %`;
 export const shortText = (value) => numberText(Number(value.toPrecision(3)));
@@ -25,11 +25,14 @@ export function roundTicks(low, high, count) {
   return ticks;
 }
 
-function logTicks(low, high) {
-  const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
-  if (last - first < 1) return roundTicks(low, high, 4).filter((tick) => tick > 0);
-  const skip = Math.ceil((last - first + 1) / 6);
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((power) => power % skip === 0).map((power) => 10 ** power);
+/** Numbers for a logarithmic scale of this height: powers of ten, with 5 and 2 where there is room; or others, if these are more. */
+export function logTicks(low, high, height) {
+  const at = (tick) => (height * Math.log(tick / low)) / Math.log(high / low);
+  const readable = (ticks) => ticks.filter((tick) => tick >= low && tick <= high).reduce((kept, tick) => (kept.every((other) => Math.abs(at(tick) - at(other)) >= APART) ? [...kept, tick] : kept), []);
+  const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+  const tries = [[1, 5, 2], [5, 2, 1], [2, 5, 1]].map((digits) => digits.flatMap((digit) => powers.map((power) => digit * power)));
+  return [...tries, roundTicks(low, high, 4)].map(readable).reduce((best, ticks) => (ticks.length > best.length ? ticks : best));
 }
 
 /** [low, high] of a panel: from zero, or on a log scale a little more than what is there. */
@@ -95,7 +98,7 @@ export class Panel {
     context.strokeStyle = look.grid;
     context.fillStyle = look.faint;
     context.textAlign = "right";
-    for (const tick of this.log ? logTicks(this.low, this.high) : roundTicks(this.low, this.high, height / 48)) {
+    for (const tick of this.log ? logTicks(this.low, this.high, height) : roundTicks(this.low, this.high, height / 48)) {
       const y = Math.round(this.py(tick)) + 0.5;
       if (y < top - 1) continue;
       context.beginPath();
