@@ -97,6 +97,18 @@ def test_it_follows_the_theme_and_can_be_read(theme: str, lab: LabPage, show: Sh
         lab.theme("Light")
 
 
+@pytest.mark.parametrize("arguments", ["level=3, in_channels=2, filters=2", "'china', filters=3, level=3"])
+def test_a_change_of_theme_leaves_nothing_of_the_other(arguments: str, lab: LabPage, show: Show) -> None:
+    changed = show(arguments)
+    changed.picture()
+    lab.theme("Dark")
+    try:
+        lab.page.wait_for_timeout(600)
+        assert changed.settled().picture() == show(arguments).settled().picture()
+    finally:
+        lab.theme("Light")
+
+
 def cut_off(view: KernelView) -> list[str]:
     """Panels whose last cell lies outside the canvas."""
     rows, cols = (int(size) for size in view.layer().split("x")[-2:])
@@ -111,7 +123,27 @@ def cut_off(view: KernelView) -> list[str]:
     return found
 
 
-NARROW = ["", "np.ones((16, 16)), padding=2", "level=3, in_channels=4, filters=8", "'china'"]
+# Texts of a canvas, drawn once more, that do not end inside it.
+CUT_TEXTS = """async root => {
+  const pen = CanvasRenderingContext2D.prototype, whole = pen.fillText, cut = [];
+  pen.fillText = function (text, x, ...rest) {
+    if (this.textAlign === "left" && x + this.measureText(text).width > this.canvas.clientWidth) cut.push(text);
+    whole.call(this, text, x, ...rest);
+  };
+  const painted = new Promise((go) => root.addEventListener("cnnviz-painted", go, { once: true }));
+  document.body.classList.toggle("another-theme");
+  await painted;
+  pen.fillText = whole;
+  return cut;
+}"""
+
+NARROW = [
+    "",
+    "np.ones((16, 16)), padding=2",
+    "level=3, in_channels=4, filters=8",
+    "'china'",
+    "in_channels=4, filters=4, height=3, width=3",
+]
 
 
 @pytest.mark.parametrize("arguments", NARROW)
@@ -125,6 +157,7 @@ def test_it_fits_600_pixels(arguments: str, lab: LabPage, show: Show) -> None:
         assert view.settled().root.evaluate("root => root.clientWidth") <= 600
         assert view.root.evaluate(OVERFLOWS) == []
         assert cut_off(view) == []
+        assert view.root.evaluate(CUT_TEXTS) == []
         lab.screenshot(f"narrow-{NARROW.index(arguments)}")
     finally:
         lab.command("application:toggle-left-area")

@@ -280,7 +280,8 @@ function paintTitle(frame, panel) {
   context.font = `${frame.fontSize}px ${palette.font}`;
   context.textAlign = "left";
   context.textBaseline = "alphabetic";
-  context.fillText(title, panel.x, panel.y - 7);
+  const room = frame.width - context.measureText(title).width - 2; // a title may be wider than the last panel
+  context.fillText(title, Math.min(panel.x, Math.max(0, room)), panel.y - 7);
 }
 
 /** The operators between the columns: input ∗ kernel = products → sum. */

@@ -73,9 +73,9 @@ class KernelView extends WidgetView {
       type: "button", "data-level": level, title: ["kernel and picture", "size, stride, padding, dilation", "channels and groups"][level - 1], onclick: () => session.set({ level }),
     }, String(level)));
     return element("div", { class: "sk-row sk-bar" }, ...this.lists.nodes, this.predict.list, element("span", { class: "sk-space" }),
-      element("span", { class: "sk-levels", role: "group", "aria-label": "level" }, "level ", ...this.levels),
-      this.button("undo", "Undo", "undo (Ctrl+Z)", () => this.undo()), this.button("reset", "Reset", "back to the beginning", () => this.reset()),
-      this.button("stage", "Stage", "full screen, readable from the last row", () => this.toggleStage()));
+      element("span", { class: "sk-tools" }, element("span", { class: "sk-levels", role: "group", "aria-label": "level" }, "level ", ...this.levels),
+        this.button("undo", "Undo", "undo (Ctrl+Z)", () => this.undo()), this.button("reset", "Reset", "back to the beginning", () => this.reset()),
+        this.button("stage", "Stage", "full screen, readable from the last row", () => this.toggleStage())));
   }
 
   buildPlayer() {
