@@ -123,18 +123,18 @@ def cut_off(view: KernelView) -> list[str]:
     return found
 
 
-# Texts of a canvas, drawn once more, that do not end inside it.
-CUT_TEXTS = """async root => {
-  const pen = CanvasRenderingContext2D.prototype, whole = pen.fillText, cut = [];
+# Texts of a canvas, drawn once more: [text, whether it ends inside].
+DRAWN_TEXTS = """async root => {
+  const pen = CanvasRenderingContext2D.prototype, whole = pen.fillText, drawn = [];
   pen.fillText = function (text, x, ...rest) {
-    if (this.textAlign === "left" && x + this.measureText(text).width > this.canvas.clientWidth) cut.push(text);
+    drawn.push([text, this.textAlign !== "left" || x + this.measureText(text).width <= this.canvas.clientWidth]);
     whole.call(this, text, x, ...rest);
   };
   const painted = new Promise((go) => root.addEventListener("cnnviz-painted", go, { once: true }));
   document.body.classList.toggle("another-theme");
   await painted;
   pen.fillText = whole;
-  return cut;
+  return drawn;
 }"""
 
 NARROW = [
@@ -157,11 +157,19 @@ def test_it_fits_600_pixels(arguments: str, lab: LabPage, show: Show) -> None:
         assert view.settled().root.evaluate("root => root.clientWidth") <= 600
         assert view.root.evaluate(OVERFLOWS) == []
         assert cut_off(view) == []
-        assert view.root.evaluate(CUT_TEXTS) == []
+        assert [text for text, inside in view.root.evaluate(DRAWN_TEXTS) if not inside] == []
         lab.screenshot(f"narrow-{NARROW.index(arguments)}")
     finally:
         lab.command("application:toggle-left-area")
         lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_small_cells_that_could_only_say_nearly_zero_say_nothing(show: Show) -> None:
+    small = show("np.ones((32, 32)), kernel=np.full((11, 11), 0.0101), level=1")
+    assert small.root.evaluate("root => root.locate('kernel', 0, 1).x - root.locate('kernel', 0, 0).x") < 24
+    assert "~0" not in [text for text, _ in small.root.evaluate(DRAWN_TEXTS)]
+    large = show("np.ones((5, 5)), kernel=np.full((3, 3), 0.0101)")
+    assert ".01" in [text for text, _ in large.root.evaluate(DRAWN_TEXTS)]
 
 
 def test_no_frame_of_a_drag_is_blank_or_missed(lab: LabPage, show: Show) -> None:

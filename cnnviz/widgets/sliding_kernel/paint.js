@@ -1,7 +1,7 @@
 // Draws a scene: grids of numbers or pictures, the window, its products, and what the pointer touches.
 // Painting reads; it never changes the state.
 import { terms } from "../js/arithmetic.js";
-import { fittingText } from "./fit.js";
+import { NEAR_ZERO, fittingText } from "./fit.js";
 import { cellsOfTap, shownCell, weightIndex, windowsReading } from "./focus.js";
 import { largest, shadeScale } from "../js/palette.js";
 import { colourCanvas, mapCanvas } from "./pictures.js";
@@ -243,6 +243,7 @@ function paintCells(frame, panel, cellAt) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   const inset = scene.picture && cell < 8 ? 0 : 1;
+  const texts = [];
   for (let row = 0; row < panel.rows; row++) {
     for (let col = 0; col < panel.cols; col++) {
       const content = cellAt(row, col);
@@ -259,9 +260,13 @@ function paintCells(frame, panel, cellAt) {
       }
       if (strong) ring(context, panel, row, col, frame.palette.window);
       if (room < 1 || value === undefined) continue;
-      context.fillStyle = ink;
-      context.fillText(typeof value === "string" ? value : fittingText(context, value, room, font), left + (cell - inset) / 2, top + (cell - inset) / 2 + 1, room);
+      texts.push([ink, typeof value === "string" ? value : fittingText(context, value, room, font), left, top]);
     }
+  }
+  if (cell < 24 && texts.filter(([, text]) => text === NEAR_ZERO).length > texts.length / 2) return; // the colours say more
+  for (const [ink, text, left, top] of texts) {
+    context.fillStyle = ink;
+    context.fillText(text, left + (cell - inset) / 2, top + (cell - inset) / 2 + 1, room);
   }
 }
 
