@@ -3,6 +3,7 @@
 
 const TITLE = 92; // the width of a title such as "products, 0"
 const GAP = 40; // between columns: room for an operator sign
+const SMALL = 230; // a photograph narrower than this says little: then it gets the row for itself and the output
 const PIXELS_ABOVE = 16; // above this many cells a side: a picture without numbers
 const ROOMS = [5, 7, 9, 12, 16, 18, 22, 28, 36, 48];
 
@@ -110,8 +111,14 @@ function placeGrids(plan, layer, channels, pools) {
 
 // ---- pictures ------------------------------------------------------------------------------------------------------
 
-/** Two pictures at one scale, and between them the kernel and its products in cells large enough for numbers. */
+/** Two pictures at one scale, and between them, or below where it is narrow, the kernel and its products with numbers. */
 function picturePlan(layer, room, reads, width, maxHeight, pools, label) {
+  const between = betweenPlan(layer, room, reads, width, maxHeight, pools, label);
+  const below = belowPlan(room, reads, width, maxHeight, label);
+  return room.inCols * between.scale < SMALL && below.scale > 1.2 * between.scale ? below : between;
+}
+
+function betweenPlan(layer, room, reads, width, maxHeight, pools, label) {
   const cell = Math.max(14, Math.min(32, Math.floor(210 / room.kernel)));
   const side = kernelSide(room, cell);
   const besides = !pools && 2 * side + 16 <= 210; // kernel beside products, else above them
@@ -129,23 +136,34 @@ function picturePlan(layer, room, reads, width, maxHeight, pools, label) {
   };
 }
 
+function belowPlan(room, reads, width, maxHeight, label) {
+  const cell = Math.max(14, Math.min(32, Math.floor((width - 2 * GAP) / (2 * room.kernel))));
+  const block = room.kernel * cell + label + 6;
+  const scale = Math.min(3, (width - GAP) / (room.inCols + room.outCols), (maxHeight - label) / Math.max(room.inRows, room.outRows));
+  const pictures = Math.max(room.inRows, room.outRows) * scale + label + 6;
+  const shown = Math.max(1, Math.min(reads, Math.floor(386 / block)));
+  const wide = Math.max((room.inCols + room.outCols) * scale + GAP, 2 * kernelSide(room, cell) + 2 * GAP);
+  return { picture: true, below: pictures, cell, scale, block, room, shown, label, width: wide, height: pictures + shown * block + 4 };
+}
+
 /** A 1x1 kernel still needs the width of its title. */
 const kernelSide = (room, cell) => Math.max(room.kernel * cell, TITLE);
 
 function placePicture(plan, layer, channels, pools) {
-  const { cell, scale, room, besides, block, label } = plan;
+  const { cell, scale, room, besides, below, block, label } = plan;
   const panels = [{ kind: "input", channel: channels[0], x: 0, y: label, rows: layer.rows.length, cols: layer.cols.length, cell: scale }];
-  const kernelX = room.inCols * scale + GAP;
+  const kernelX = below ? GAP / 2 + 6 : room.inCols * scale + GAP; // room for the sign before it
   const side = kernelSide(room, cell);
-  let y = label;
+  let y = label + (below ?? 0);
   for (const channel of channels) {
     const size = { channel, rows: layer.kernelHeight, cols: layer.kernelWidth, cell };
     if (!pools) panels.push({ kind: "kernel", x: kernelX, y, ...size });
-    const place = pools ? { x: kernelX, y } : besides ? { x: kernelX + side + 16, y } : { x: kernelX, y: y + room.kernel * cell + label + 6 };
+    const place = pools ? { x: kernelX, y } : below ? { x: kernelX + side + GAP, y } : besides ? { x: kernelX + side + 16, y } : { x: kernelX, y: y + room.kernel * cell + label + 6 };
     panels.push({ kind: "products", ...place, ...size });
     y += block;
   }
-  panels.push({ kind: "output", channel: -1, x: kernelX + plan.middle + GAP, y: label, rows: layer.outHeight, cols: layer.outWidth, cell: scale });
+  const outputX = below ? room.inCols * scale + GAP : kernelX + plan.middle + GAP;
+  panels.push({ kind: "output", channel: -1, x: outputX, y: label, rows: layer.outHeight, cols: layer.outWidth, cell: scale });
   return { panels, height: Math.max(y - label, plan.height) };
 }
 

@@ -304,8 +304,9 @@ function paintSigns(frame) {
   };
   between(column("kernel"), "∗");
   const products = column("products");
-  if (products && !scene.stacked && !scene.picture) between(products, column("kernel") ? "=" : "→");
-  between(column("output"), frame.layer.op === "max_pool" ? "max" : frame.layer.op === "avg_pool" ? "mean" : "Σ");
+  if (products && (scene.below || (!scene.stacked && !scene.picture))) between(products, column("kernel") ? "=" : "→");
+  const after = scene.below ? { ...products, x: products.x + products.cols * cell + 40 } : column("output");
+  between(after, frame.layer.op === "max_pool" ? "max" : frame.layer.op === "avg_pool" ? "mean" : "Σ");
 }
 
 function corner(panel, row, col) {
