@@ -163,7 +163,7 @@ def test_it_fits_a_telephone(name: str, offline: Offline, tmp_path: Path) -> Non
     root.locator("button:visible").first.wait_for()
     offline.page.wait_for_timeout(300)
     assert offline.page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    assert [text for text, inside in root.evaluate(DRAWN_TEXTS) if not inside] == []
+    assert [one["text"] for one in root.evaluate(DRAWN_TEXTS) if not one["inside"]] == []
 
 
 def test_a_photograph_is_worth_looking_at_on_a_telephone(offline: Offline, tmp_path: Path) -> None:

@@ -123,12 +123,15 @@ def cut_off(view: KernelView) -> list[str]:
     return found
 
 
-# Texts of a canvas, drawn once more: [text, whether it ends inside].
+# Texts of a canvas, drawn once more: what they say, whether they end inside, how large they are, and where they stand.
 DRAWN_TEXTS = """async root => {
   const pen = CanvasRenderingContext2D.prototype, whole = pen.fillText, drawn = [];
-  pen.fillText = function (text, x, ...rest) {
-    drawn.push([text, this.textAlign !== "left" || x + this.measureText(text).width <= this.canvas.clientWidth]);
-    whole.call(this, text, x, ...rest);
+  pen.fillText = function (text, x, y, ...rest) {
+    const { actualBoundingBoxLeft, actualBoundingBoxRight } = this.measureText(text);
+    const [left, right] = [x - actualBoundingBoxLeft, x + actualBoundingBoxRight];
+    const inside = this.textAlign !== "left" || right <= this.canvas.clientWidth;
+    drawn.push({ text, inside, left, right, y, size: parseFloat(this.font.match(/[\\d.]+px/)[0]) });
+    whole.call(this, text, x, y, ...rest);
   };
   const painted = new Promise((go) => root.addEventListener("cnnviz-painted", go, { once: true }));
   document.body.classList.toggle("another-theme");
@@ -157,7 +160,7 @@ def test_it_fits_600_pixels(arguments: str, lab: LabPage, show: Show) -> None:
         assert view.settled().root.evaluate("root => root.clientWidth") <= 600
         assert view.root.evaluate(OVERFLOWS) == []
         assert cut_off(view) == []
-        assert [text for text, inside in view.root.evaluate(DRAWN_TEXTS) if not inside] == []
+        assert [one["text"] for one in view.root.evaluate(DRAWN_TEXTS) if not one["inside"]] == []
         lab.screenshot(f"narrow-{NARROW.index(arguments)}")
     finally:
         lab.command("application:toggle-left-area")
@@ -167,9 +170,9 @@ def test_it_fits_600_pixels(arguments: str, lab: LabPage, show: Show) -> None:
 def test_small_cells_that_could_only_say_nearly_zero_say_nothing(show: Show) -> None:
     small = show("np.ones((32, 32)), kernel=np.full((11, 11), 0.0101), level=1")
     assert small.root.evaluate("root => root.locate('kernel', 0, 1).x - root.locate('kernel', 0, 0).x") < 24
-    assert "~0" not in [text for text, _ in small.root.evaluate(DRAWN_TEXTS)]
+    assert "~0" not in [one["text"] for one in small.root.evaluate(DRAWN_TEXTS)]
     large = show("np.ones((5, 5)), kernel=np.full((3, 3), 0.0101)")
-    assert ".01" in [text for text, _ in large.root.evaluate(DRAWN_TEXTS)]
+    assert ".01" in [one["text"] for one in large.root.evaluate(DRAWN_TEXTS)]
 
 
 def test_no_frame_of_a_drag_is_blank_or_missed(lab: LabPage, show: Show) -> None:
@@ -212,6 +215,22 @@ def test_stage_mode(lab: LabPage, show: Show) -> None:
     view.page.keyboard.press("Escape")
     view.press("stage") if view.root.evaluate("root => root.classList.contains('sk-staged')") else None
     view.page.wait_for_selector(".cnnviz-sk:not(.sk-staged)")
+
+
+@pytest.mark.parametrize("arguments", ["", "level=3, in_channels=2, filters=3", "'china', kernel='sobel_y', level=1"])
+def test_everything_on_the_stage_is_large_and_stands_apart(arguments: str, lab: LabPage, show: Show) -> None:
+    view = show(arguments)
+    view.press("stage")
+    lab.page.wait_for_timeout(300)
+    texts = view.root.evaluate(DRAWN_TEXTS)
+    view.press("stage")
+    assert len(texts) > 20
+    assert min(one["size"] for one in texts) >= 20  # numbers in cells; words are larger
+    words = [one for one in texts if any(letter.isalpha() for letter in one["text"])]
+    assert min(one["size"] for one in words) >= 28
+    for one in words:
+        beside = [other for other in words if other["y"] == one["y"] and one["left"] < other["left"] < one["right"]]
+        assert beside == [], one["text"]
 
 
 def test_control_markup_does_execute_where_html_is_meant(lab: LabPage) -> None:

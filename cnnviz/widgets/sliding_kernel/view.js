@@ -189,7 +189,7 @@ class KernelView extends WidgetView {
     this.wires = wiresOf(layer, this.state.shuffle, this.state.ink);
     const strip = this.state.level >= 3 ? stripHeight(this.wires, this.fontSize) : 0;
     const twice = strip && this.wires.counts.length > 2; // then the wires are the picture, and one channel of numbers is enough
-    const maxHeight = stage ? Math.max(300, window.innerHeight - 330 - strip) : twice ? 240 : isPicture(layer) ? 420 : 520;
+    const maxHeight = stage ? Math.max(strip ? 520 : 300, window.innerHeight - 330 - strip) : twice ? 240 : isPicture(layer) ? 420 : 520;
     this.scene = layoutScene({ layer, filter, channel: this.channel, most: twice ? 1 : 4, room: this.room, width: this.width, maxHeight, maxCell: stage ? 120 : 46, strip, label: Math.round(1.6 * this.fontSize) });
     this.scene.stripHeight = strip;
     this.boxes = strip ? stripBoxes(this.scene, this.wires, filters, this.width, this.fontSize) : [];
