@@ -11,7 +11,7 @@ import torch
 from cnnviz._checks import _short, _whole
 from cnnviz.data import Data
 from cnnviz.data._augment import Augmentation, Mixed
-from cnnviz.inside._pictures import Group, Pictures
+from cnnviz.inside._pictures import EDGE, WIDTH, Group, Pictures
 from cnnviz.training._arguments import augmentations, named, try_changes
 from cnnviz.training._predictions import finished, predict
 
@@ -140,8 +140,9 @@ def preview(
     pictures = torch.cat(rows).cpu().numpy()
     made = ", ".join(map(named, changes)) or "no change"
     about = f"{number} pictures" + (f", and two draws of {made}" if augment is not None else "")
-    group = Group(_tiles(pictures.clip(float(first.min()), float(first.max()))), "", "picture", titles, columns=number)
-    return Pictures(pictures, about, group)
+    tiles = _tiles(pictures.clip(float(first.min()), float(first.max())))
+    across = 0 if augment is None else (WIDTH - 2 * EDGE) // number  # a mixture has a long label
+    return Pictures(pictures, about, Group(tiles, "", "picture", titles, columns=number, across=across))
 
 
 def _judged(run: Run | Sequence[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray, Data]:
@@ -160,7 +161,8 @@ def _tiles(x: np.ndarray) -> list[np.ndarray]:
 def _shares(row: torch.Tensor, classes: Sequence[str]) -> str:
     two = row.topk(min(2, len(row)))
     parts = zip(two.values.tolist(), two.indices.tolist(), strict=True)
-    return ", ".join(f"{100 * share:.0f} % {_clipped(classes[label])}" for share, label in parts if share > 0.005)
+    shares = [f"{100 * share:.0f} {_clipped(classes[label])}" for share, label in parts if share > 0.005]
+    return ", ".join(shares).replace(" ", " % ", 1)
 
 
 def _clipped(name: str) -> str:

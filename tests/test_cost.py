@@ -131,8 +131,10 @@ def test_html_folds_and_escapes():
     assert page.count("<details") == page.count("</details>") == 2
     assert "<script" not in page
     assert "<b>co" not in page
-    text = html.unescape(re.sub(r"<[^>]*>", "", page.replace("</summary>", "\n").replace("</details>", "")))
-    assert [line for line in text.split("\n") if line] == [line for line in str(TABLE).split("\n") if "---" not in line]
+    indented = re.sub(r'<summary style="[^"]*margin-left:(\d+)ch">', lambda margin: " " * int(margin[1]), page)
+    text = html.unescape(re.sub(r"<[^>]*>", "", indented.replace("</summary>", "\n").replace("</details>", "")))
+    plain = str(TABLE).replace("▸", " ")  # the browser brings a triangle of its own
+    assert [line for line in text.split("\n") if line] == [line for line in plain.split("\n") if "---" not in line]
 
 
 def test_csv_gives_back_the_rows(tmp_path):

@@ -209,11 +209,21 @@ def test_a_channel_grows_and_a_seed_gives_the_same_picture():
 
 def test_a_result_is_a_small_png_and_a_text_and_takes_no_word_for_a_formula():
     result = Pictures(np.zeros((1, 2, 2)), "dots", Group([np.eye(2)], r"$\frac{<b>", titles=["$_"]), found=3)
-    assert Image.open(io.BytesIO(result._repr_png_())).size[0] == 800
+    assert Image.open(io.BytesIO(result._repr_png_())).size[0] < 200
     assert (repr(result), result.found) == ("dots: 1 x 2 x 2", 3)
     from matplotlib import pyplot
 
     assert pyplot.get_fignums() == []
+
+
+@pytest.mark.parametrize("heading", ["", "a heading of some length, wider than a few tiles"])
+@pytest.mark.parametrize(("count", "title"), [(1, "flower as china, 100 %"), (3, "7: 0.93"), (12, "7"), (40, "")])
+def test_a_picture_ends_where_its_tiles_and_words_do(count, title, heading):
+    tiles = [np.linspace(-1, 1, 64).reshape(8, 8)] * count
+    result = Pictures(np.zeros(1), "", Group(tiles, heading, titles=[title] * count if title else ()))
+    pixels = np.asarray(Image.open(io.BytesIO(result._repr_png_())).convert("L"))
+    ink = (pixels < 128).any(axis=0).nonzero()[0]
+    assert 5 <= pixels.shape[1] - 1 - ink.max() <= max(24, 0.2 * pixels.shape[1])  # no word is cut off
 
 
 # ---- what cannot be ------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, EDGE, GAP, LINE = 800, 8, 4, 19  # pixels: of a figure, around it, between tiles, of a line of text
+WIDTH, EDGE, GAP, LINE = 800, 8, 4, 19  # pixels: of the widest figure, around it, between tiles, of a line of text
 LARGEST, TALLEST = 128, 480  # pixels: across a tile, from the first to the last row of a group
 NEGATIVE, ZERO, POSITIVE = np.array([(43, 108, 176), (255, 255, 255), (194, 87, 12)])  # as in the widgets
 SIGNS = "blue negative, orange positive"
@@ -44,6 +44,9 @@ class Group(NamedTuple):
         Numbers of the tiles that get a cross: dead channels.
     columns
         Tiles in a row; by itself as many as look well.
+    across
+        Pixels from a tile to the one beside it, so that nothing moves when a title gets longer; by itself as few as
+        the titles allow.
     alone
         Whether each tile has a scale of its own.
     """
@@ -54,6 +57,7 @@ class Group(NamedTuple):
     titles: Sequence[str] = ()
     crossed: Collection[int] = ()
     columns: int | None = None
+    across: int = 0
     alone: bool = False
 
 
@@ -93,16 +97,17 @@ class Pictures:
         from matplotlib import pyplot
 
         placed = list(_placed(self.groups))
+        width = max((_wide(group, *place[1:]) for group, place in zip(self.groups, placed, strict=True)), default=WIDTH)
         height = placed[-1][0] if placed else 2 * EDGE
-        figure = pyplot.figure(figsize=(WIDTH / 100, height / 100), dpi=100)
+        figure = pyplot.figure(figsize=(width / 100, height / 100), dpi=100)
         pyplot.close(figure)  # the caller shows it: open, it would appear twice in a notebook
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
         axes.set_axis_off()
         top = EDGE
         for (bottom, columns, factor), group in zip(placed, self.groups, strict=True):
             _draw(axes, group, top, columns, factor)
             top = bottom
-        axes.set(xlim=(0, WIDTH), ylim=(height, 0), aspect="auto")  # imshow has ideas of its own
+        axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")  # imshow has ideas of its own
         return figure
 
     def _repr_png_(self) -> bytes:
@@ -166,13 +171,31 @@ def _placed(groups: Sequence[Group]) -> Iterator[tuple[int, int, float]]:
         yield bottom, columns, factor
 
 
+def _words(group: Group) -> int:
+    """Return how wide the longest title of a tile is, about."""
+    return max((7 * len(title) for title in group.titles), default=0)
+
+
+def _across(group: Group, columns: int, factor: float) -> float:
+    """Return the distance from a tile to the one beside it."""
+    tile = factor * np.shape(group.tiles[0])[-1] + GAP
+    return group.across or max(tile, min(_words(group) + 2 * GAP, (WIDTH - 2 * EDGE) / columns))
+
+
+def _wide(group: Group, columns: int, factor: float) -> int:
+    """Return the width that a group needs: a white rest would shine in a dark page."""
+    steps = min(columns, len(group.tiles)) - 1
+    last = group.across or max(factor * np.shape(group.tiles[0])[-1], _words(group))
+    heading = max((8 * len(line) for line in group.heading.splitlines()), default=0)
+    return min(WIDTH, 2 * EDGE + round(max(steps * _across(group, columns, factor) + last, heading)))
+
+
 def _draw(axes: Axes, group: Group, top: float, columns: int, factor: float) -> None:
     for line in group.heading.splitlines():
         axes.text(EDGE, top + 14, line, fontsize=10, parse_math=False)
         top += LINE
     high, wide = (factor * side for side in np.shape(group.tiles[0])[-2:])
-    room = max((7 * len(title) + 2 * GAP for title in group.titles), default=0)
-    across = max(wide + GAP, min(room, (WIDTH - 2 * EDGE) / columns))
+    across = _across(group, columns, factor)
     down = high + GAP + LINE * bool(group.titles)
     for number, pixels in enumerate(painted(group)):
         x, y = EDGE + across * (number % columns), top + down * (number // columns)

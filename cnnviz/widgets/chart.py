@@ -1,7 +1,8 @@
 """A chart that follows a slider: lines and dots on one or more panels, as SVG text.
 
 A move of a slider costs the kernel about a millisecond and a few kilobytes, where matplotlib paints for 40 to 100 ms.
-The chart in the browser and the still picture in a stored notebook are the same drawing.
+The chart in the browser and the still picture in a stored notebook are the same drawing; in a dark page the one in the
+browser changes its colours, while the still one stays a white card, which can be read anywhere.
 """
 
 from __future__ import annotations
@@ -16,16 +17,41 @@ from typing import Any, NamedTuple
 
 from ipywidgets import HTML
 
-from cnnviz.widgets._drawing import Drawing, Words, to_base64, to_svg
+from cnnviz.widgets._drawing import PAPER, Drawing, Words, to_base64, to_svg
 
 BLUE, ORANGE, GREEN, RED, PURPLE = COLOURS = ("#1f66b0", "#b35900", "#207a3c", "#b2182b", "#7b3fa0")
 GREY = "#6b7280"
-RULE = "#e3e6ea"
+FAINT = "#c3c8cf"  # lines behind those that are to be looked at
+NUMBERS, FRAME, RULE = "#444444", "#9aa1ab", "#e3e6ea"
+IN_THE_DARK = {
+    BLUE: "#5b9fe6",
+    ORANGE: "#f0914a",
+    GREEN: "#5cc07a",
+    RED: "#ff8f94",
+    PURPLE: "#d59be6",
+    GREY: "#a9adb5",
+    FAINT: "#565c66",
+    Words.colour: "#ececec",
+    NUMBERS: "#c9cdd4",
+    FRAME: "#6b7280",
+    RULE: "#34383f",
+    PAPER: "none",  # the page shows through
+}
 NARROW, WIDE = 380, 600  # pixels across, of a panel beside another and of a single one
 LEFT, RIGHT, TITLE, ROW, BOTTOM, EDGE = 62, 16, 34, 20, 48, 8  # room for the words around a panel
 LETTER = 10  # pixels across: a bold letter of the widest usual font
 
 Point = tuple[float, float]
+
+
+def _dark_style() -> str:
+    """Write a style sheet that changes the colours of charts in a dark page, as shared.css does for other widgets."""
+    dark = ':is(body[data-jp-theme-light="false"],body.vscode-dark,body.cnnviz-dark)'
+    rules = (f'[{part}="{old}"]{{{part}:{new}}}' for old, new in IN_THE_DARK.items() for part in ("fill", "stroke"))
+    return f"<style>{dark} .cnnviz-chart{{{''.join(rules)}}}</style>"
+
+
+STYLE = _dark_style()
 
 
 class Curve(NamedTuple):
@@ -91,7 +117,7 @@ class Chart(HTML):
         for part, panel, several in zip(parts, self.panels, curves, strict=True):
             self._add(part, panel, several, 0, EDGE)
         words = f'<div style="font-size:16px;font-weight:bold">{escape(title)}</div>'
-        self.value = words + "".join(map(to_svg, parts))
+        self.value = f'{STYLE}<div class="cnnviz-chart">{words}{"".join(map(to_svg, parts))}</div>'
 
     def still(self) -> Drawing:
         """Return the picture for a page without a kernel."""
@@ -148,15 +174,15 @@ def _frame(drawing: Drawing, panel: Panel, left: float, top: float, width: float
     for x in across:
         at = left + width * panel.place(x, panel.y[0])[0]
         drawing.lines.append((at, top, at, top + height, RULE, 1))
-        drawing.words.append(Words(at, top + height + 18, _text(x), colour="#444444", anchor="middle"))
+        drawing.words.append(Words(at, top + height + 18, _text(x), colour=NUMBERS, anchor="middle"))
     for y in up:
         at = top + height * (1 - panel.place(panel.x[0], y)[1])
         drawing.lines.append((left, at, left + width, at, RULE, 1))
         text = _power(y) if panel.log else _text(y)
-        drawing.words.append(Words(left - 28, at + 5, text, colour="#444444", anchor="middle"))
+        drawing.words.append(Words(left - 28, at + 5, text, colour=NUMBERS, anchor="middle"))
     drawing.words.append(Words(left + width / 2, top + height + 40, panel.xlabel, anchor="middle"))
     drawing.words.append(Words(left, top - 10, panel.ylabel))
-    drawing.frames.append((left, top, width, height, "#9aa1ab", 1))
+    drawing.frames.append((left, top, width, height, FRAME, 1))
 
 
 def _curves(

@@ -273,3 +273,24 @@ def test_it_fits_in_both_themes(lab: LabPage, theme: str, width: int) -> None:
     lab.screenshot(f"draw_pad_{theme}_{width}")
     lab.theme("Light")
     lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+# What JupyterLab does while it changes the theme: everything is hidden in a frame in which views draw, and shown again
+# before the browser looks whether their sizes have changed.
+HIDDEN_FOR_A_MOMENT = """async root => {
+  root.parentElement.style.display = "none";
+  document.body.classList.toggle("another-theme");
+  await null;
+  await new Promise(requestAnimationFrame);
+  root.parentElement.style.display = "";
+}"""
+
+
+def test_the_maps_keep_their_proportions_when_the_theme_changes(lab: LabPage) -> None:
+    root = shown(lab, "example=3")
+    says(root, "3")
+    root.evaluate(HIDDEN_FOR_A_MOMENT)
+    lab.page.wait_for_timeout(600)  # longer than a view waits until it asks again whether it is seen
+    stretched = "all => all.map(canvas => canvas.clientWidth * canvas.height / canvas.clientHeight / canvas.width)"
+    ratios = root.locator(".dp-layer canvas").evaluate_all(stretched)
+    assert ratios == pytest.approx([1] * len(ratios), abs=0.15)

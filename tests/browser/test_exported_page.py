@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from cnnviz import History, LivePlot, SlidingKernel
-from cnnviz.history import Record
+from cnnviz import History, LivePlot, MacOdometer, NetworkBuilder, SlidingKernel
+from cnnviz.history import Record, Step
 from tests.browser.kernel_view import KernelView
 from tests.browser.lab import ARTIFACTS
+from tests.browser.test_look import CONTRAST, DRAWN_TEXTS
 
 
 class Offline:
@@ -135,3 +136,50 @@ def test_the_filter_time_machine_is_scrubbed_in_a_saved_page(offline: Offline, t
     assert seen[0][2] - seen[0][0] > seen[1][2] - seen[1][0] > 0  # paler: one scale for all epochs
     expect(page.locator("[data-action='replay']")).to_be_visible()
     expect(page.locator("[data-action='pause']")).to_be_hidden()
+
+
+def run_of_a_page() -> LivePlot:
+    history = History()
+    history.snapshots.append((0, {"filters": np.ones((6, 1, 5, 5)), "maps": np.ones((6, 28, 28))}))
+    for step in range(4):
+        history.add_step(Step(step, step // 2, 2 / (step + 1), 0.2 * step, 0.1, step, 64), {"features.0": 0.1 + step})
+    for epoch in (1, 2):
+        history.add_epoch(Record(epoch, 2 / epoch, 0.2 * epoch, 2 / epoch, 0.2 * epoch, 0.1, epoch))
+    return LivePlot(history)
+
+
+PAGES = {
+    "kernel": SlidingKernel, "channels": lambda: SlidingKernel(level=3, in_channels=3, filters=4),
+    "photo": lambda: SlidingKernel("china", kernel="sobel_y"), "odometer": MacOdometer,
+    "builder": lambda: NetworkBuilder("lenet5"), "run": run_of_a_page,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_fits_a_telephone(name: str, offline: Offline, tmp_path: Path) -> None:
+    offline.page.set_viewport_size({"width": 390, "height": 844})
+    offline.page.goto(PAGES[name]().save(tmp_path / "page.html").as_uri())
+    root = offline.page.locator(".cnnviz-sk")
+    root.locator("button:visible").first.wait_for()
+    offline.page.wait_for_timeout(300)
+    assert offline.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert [one["text"] for one in root.evaluate(DRAWN_TEXTS) if not one["inside"]] == []
+
+
+def test_a_photograph_is_worth_looking_at_on_a_telephone(offline: Offline, tmp_path: Path) -> None:
+    offline.page.set_viewport_size({"width": 390, "height": 844})
+    view = offline.open(PAGES["photo"]().save(tmp_path / "page.html"))
+    width = view.root.evaluate("root => root.locate('input', 0, 255).x - root.locate('input', 0, 0).x")
+    assert width > 140  # of 332, beside an output of the same size
+    (left, top), (kernel_left, kernel_top) = view.point("input", 170, 0), view.point("kernel", 0, 0)
+    assert kernel_top > top
+    assert kernel_left < left + width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_readers_colour_scheme(scheme: str, offline: Offline, exported: Path) -> None:
+    offline.page.emulate_media(color_scheme=scheme)
+    view = offline.open(exported)
+    assert view.root.evaluate(CONTRAST) == []
+    box = "root => getComputedStyle(root.querySelector('input[type=checkbox]')).colorScheme"
+    assert view.root.evaluate(box) == ("dark" if scheme == "dark" else "normal")

@@ -97,6 +97,18 @@ def test_it_follows_the_theme_and_can_be_read(theme: str, lab: LabPage, show: Sh
         lab.theme("Light")
 
 
+@pytest.mark.parametrize("arguments", ["level=3, in_channels=2, filters=2", "'china', filters=3, level=3"])
+def test_a_change_of_theme_leaves_nothing_of_the_other(arguments: str, lab: LabPage, show: Show) -> None:
+    changed = show(arguments)
+    changed.picture()
+    lab.theme("Dark")
+    try:
+        lab.page.wait_for_timeout(600)
+        assert changed.settled().picture() == show(arguments).settled().picture()
+    finally:
+        lab.theme("Light")
+
+
 def cut_off(view: KernelView) -> list[str]:
     """Panels whose last cell lies outside the canvas."""
     rows, cols = (int(size) for size in view.layer().split("x")[-2:])
@@ -111,7 +123,30 @@ def cut_off(view: KernelView) -> list[str]:
     return found
 
 
-NARROW = ["", "np.ones((16, 16)), padding=2", "level=3, in_channels=4, filters=8", "'china'"]
+# Texts of a canvas, drawn once more: what they say, whether they end inside, how large they are, and where they stand.
+DRAWN_TEXTS = """async root => {
+  const pen = CanvasRenderingContext2D.prototype, whole = pen.fillText, drawn = [];
+  pen.fillText = function (text, x, y, ...rest) {
+    const { actualBoundingBoxLeft, actualBoundingBoxRight } = this.measureText(text);
+    const [left, right] = [x - actualBoundingBoxLeft, x + actualBoundingBoxRight];
+    const inside = this.textAlign !== "left" || right <= this.canvas.clientWidth;
+    drawn.push({ text, inside, left, right, y, size: parseFloat(this.font.match(/[\\d.]+px/)[0]) });
+    whole.call(this, text, x, y, ...rest);
+  };
+  const painted = new Promise((go) => root.addEventListener("cnnviz-painted", go, { once: true }));
+  document.body.classList.toggle("another-theme");
+  await painted;
+  pen.fillText = whole;
+  return drawn;
+}"""
+
+NARROW = [
+    "",
+    "np.ones((16, 16)), padding=2",
+    "level=3, in_channels=4, filters=8",
+    "'china'",
+    "in_channels=4, filters=4, height=3, width=3",
+]
 
 
 @pytest.mark.parametrize("arguments", NARROW)
@@ -125,10 +160,19 @@ def test_it_fits_600_pixels(arguments: str, lab: LabPage, show: Show) -> None:
         assert view.settled().root.evaluate("root => root.clientWidth") <= 600
         assert view.root.evaluate(OVERFLOWS) == []
         assert cut_off(view) == []
+        assert [one["text"] for one in view.root.evaluate(DRAWN_TEXTS) if not one["inside"]] == []
         lab.screenshot(f"narrow-{NARROW.index(arguments)}")
     finally:
         lab.command("application:toggle-left-area")
         lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_small_cells_that_could_only_say_nearly_zero_say_nothing(show: Show) -> None:
+    small = show("np.ones((32, 32)), kernel=np.full((11, 11), 0.0101), level=1")
+    assert small.root.evaluate("root => root.locate('kernel', 0, 1).x - root.locate('kernel', 0, 0).x") < 24
+    assert "~0" not in [one["text"] for one in small.root.evaluate(DRAWN_TEXTS)]
+    large = show("np.ones((5, 5)), kernel=np.full((3, 3), 0.0101)")
+    assert ".01" in [one["text"] for one in large.root.evaluate(DRAWN_TEXTS)]
 
 
 def test_no_frame_of_a_drag_is_blank_or_missed(lab: LabPage, show: Show) -> None:
@@ -173,11 +217,46 @@ def test_stage_mode(lab: LabPage, show: Show) -> None:
     view.page.wait_for_selector(".cnnviz-sk:not(.sk-staged)")
 
 
+@pytest.mark.parametrize("arguments", ["", "level=3, in_channels=2, filters=3", "'china', kernel='sobel_y', level=1"])
+def test_everything_on_the_stage_is_large_and_stands_apart(arguments: str, lab: LabPage, show: Show) -> None:
+    view = show(arguments)
+    view.press("stage")
+    lab.page.wait_for_timeout(300)
+    texts = view.root.evaluate(DRAWN_TEXTS)
+    view.press("stage")
+    assert len(texts) > 20
+    assert min(one["size"] for one in texts) >= 20  # numbers in cells; words are larger
+    words = [one for one in texts if any(letter.isalpha() for letter in one["text"])]
+    assert min(one["size"] for one in words) >= 28
+    for one in words:
+        beside = [other for other in words if other["y"] == one["y"] and one["left"] < other["left"] < one["right"]]
+        assert beside == [], one["text"]
+
+
 def test_control_markup_does_execute_where_html_is_meant(lab: LabPage) -> None:
     lab.page.evaluate("() => { window.broken = 0; }")
     lab.ask(f"markup = {MARKUP!r}")
     lab.run_cell("ipywidgets.HTML(markup)")
     lab.page.wait_for_function("() => window.broken > 0")
+
+
+# Choices of lists that are wider than the list; 18 pixels are for its arrow.
+CLIPPED = """root => Array.from(root.querySelectorAll("select")).flatMap((list) => {
+  const style = getComputedStyle(list), pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  const room = list.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 18;
+  return Array.from(list.options, (option) => option.text).filter((text) => pen.measureText(text).width > room);
+})"""
+
+
+@pytest.mark.parametrize("widget", ["SlidingKernel(level=3)", "ReceptiveField()", "NetworkBuilder('lenet5')"])
+def test_every_choice_of_a_list_can_be_read(widget: str, lab: LabPage) -> None:
+    name = widget.split("(")[0]
+    cell = lab.run_cell(f"from cnnviz import {name}\n{widget}")
+    root = cell.locator(".cnnviz-sk")
+    root.locator("select").first.wait_for()
+    root.evaluate("root => root.querySelectorAll('details').forEach(part => { part.open = true; })")
+    assert root.evaluate(CLIPPED) == []
 
 
 def test_markup_in_a_users_text_stays_text(lab: LabPage, show: Show) -> None:

@@ -6,6 +6,7 @@ import { KERNEL_NAMES, effectiveKernel, namedKernel, rotatedKernel } from "../js
 import { factorText, numberText, signedText } from "../js/number.js";
 import { STATE_DEFAULTS, decodeState, encodeState } from "../js/share.js";
 import { inkText, wiresOf } from "../js/wires.js";
+import { logTicks, rangeOf } from "../live_plot/chart.js";
 
 /** The answer, or the text of the LayerError; any other error is a failure of the test. */
 function answered(compute) {
@@ -100,3 +101,6 @@ export const wires = (cases) => cases.map(({ layer, shuffle, ink }) => {
   const found = wiresOf(layer, shuffle, ink);
   return { ...found, inked: found.inked.map((row) => [...row].sort((one, other) => one - other)), text: inkText(found) };
 });
+
+export const ticks = (ranges) => ranges.map((range) => logTicks(...range));
+export const lossRange = ({ train, test }) => rangeOf([{ kind: "train", values: train }, { kind: "test", values: test }], false);

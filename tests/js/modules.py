@@ -12,8 +12,10 @@ from playwright.sync_api import Page, Route
 from tests.browser.lab import launched_browser
 
 ORIGIN = "http://modules.test"  # never looked up: every request is answered from disk
+WIDGETS = Path(__file__).parents[2] / "cnnviz" / "widgets"
 FOLDERS = {
-    "js": Path(__file__).parents[2] / "cnnviz" / "widgets" / "js",
+    "js": WIDGETS / "js",
+    "live_plot": WIDGETS / "live_plot",
     "harness": Path(__file__).parent,
 }
 

@@ -2,6 +2,7 @@
 // errors beside the widget. A widget's own view extends it with `draw()` and says what still works without a kernel.
 import { element, listen, setText } from "./dom.js";
 
+const HIDDEN = 200; // ms until a view that has no room asks again for it
 const TYPED_TEXT = "textarea, input:not([type=range], [type=checkbox])";
 
 export class WidgetView {
@@ -36,6 +37,7 @@ export class WidgetView {
     this.themed.disconnect();
     this.dark.removeEventListener("change", this.onDark);
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.later);
   }
 
   /** Ctrl+Z, unless it is meant for the text that is being typed. */
@@ -64,6 +66,7 @@ export class WidgetView {
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       if (!this.root.isConnected) return; // the resize observer calls again once the page holds it
+      if (!this.root.clientWidth) return this.redrawLater();
       try {
         const start = performance.now();
         const detail = this.draw(start) ?? {};
@@ -74,6 +77,12 @@ export class WidgetView {
         this.fail(error);
       }
     });
+  }
+
+  /** JupyterLab hides everything for a moment while it changes the theme, and no resize observer hears of a moment. */
+  redrawLater() {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.redraw(), HIDDEN);
   }
 
   // ---- what it says ----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import { numberText } from "../js/number.js";
 import { xOf } from "./store.js";
 
 const LEFT = 50, TOP = 26, BOTTOM = 24, RIGHT = 10;
-const FONT = 14;
+const FONT = 14, APART = 16; // pixels: of the words, and from one number of a scale to the next
 
 export const percentText = (share) => `${numberText(Number((100 * share).toPrecision(3)))} %`;
 export const shortText = (value) => numberText(Number(value.toPrecision(3)));
@@ -25,25 +25,32 @@ export function roundTicks(low, high, count) {
   return ticks;
 }
 
-function logTicks(low, high) {
-  const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
-  if (last - first < 1) return roundTicks(low, high, 4).filter((tick) => tick > 0);
-  const skip = Math.ceil((last - first + 1) / 6);
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((power) => power % skip === 0).map((power) => 10 ** power);
+/** Numbers for a logarithmic scale of this height: powers of ten; where fewer than three fit, with 5 and 2, or others. */
+export function logTicks(low, high, height) {
+  const at = (tick) => (height * Math.log(tick / low)) / Math.log(high / low);
+  const readable = (ticks) => ticks.filter((tick) => tick >= low && tick <= high).reduce((kept, tick) => (kept.every((other) => Math.abs(at(tick) - at(other)) >= APART) ? [...kept, tick] : kept), []);
+  const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i));
+  const tens = readable(powers);
+  if (tens.length > 2) return tens;
+  const tries = [[1, 5, 2], [5, 2, 1], [2, 5, 1]].map((digits) => digits.flatMap((digit) => powers.map((power) => digit * power)));
+  return [...tries, roundTicks(low, high, 4)].map(readable).reduce((best, ticks) => (ticks.length > best.length ? ticks : best));
 }
 
 /** [low, high] of a panel: from zero, or on a log scale a little more than what is there. */
 export function rangeOf(lines, log) {
-  let low = Infinity, high = -Infinity;
-  for (const { values } of lines) {
+  let low = Infinity, high = -Infinity, trained = -Infinity;
+  for (const { values, kind } of lines) {
     for (const value of values) {
       if (!Number.isFinite(value) || (log && value <= 0)) continue;
       if (value < low) low = value;
       if (value > high) high = value;
+      if (value > trained && kind === "train") trained = value;
     }
   }
   if (low > high) return log ? [0.1, 1] : [0, 1];
-  if (!log) return [Math.min(0, low), high > 0 ? 1.05 * high : 1];
+  // One test in the middle of learning may come out a million times worse: it leaves at the top, and the rest can be seen.
+  if (!log) return [Math.min(0, low), high > 0 ? 1.05 * (trained > 0 ? Math.min(high, 2 * trained) : high) : 1];
   const room = Math.max(1.15, (high / low) ** 0.05);
   return [low / room, high * room];
 }
@@ -85,6 +92,17 @@ export class Panel {
       context.restore();
     }
     if (until < this.xHigh) this.drawRule(context, look.mark, until);
+    this.drawBeyond(context, look);
+  }
+
+  /** How far the values go that leave the panel at its top. */
+  drawBeyond(context, look) {
+    const most = Math.max(...this.lines.map(({ values }) => values.reduce((best, value) => (Number.isFinite(value) && value > best ? value : best), this.high)));
+    if (!(most > this.high)) return;
+    context.fillStyle = look.faint;
+    context.font = `${FONT}px ${look.font}`;
+    context.textAlign = "right";
+    context.fillText(`↑ up to ${this.text(most)}`, this.inner.left + this.inner.width, this.y + 11);
   }
 
   drawAxes(context, look) {
@@ -95,7 +113,7 @@ export class Panel {
     context.strokeStyle = look.grid;
     context.fillStyle = look.faint;
     context.textAlign = "right";
-    for (const tick of this.log ? logTicks(this.low, this.high) : roundTicks(this.low, this.high, height / 48)) {
+    for (const tick of this.log ? logTicks(this.low, this.high, height) : roundTicks(this.low, this.high, height / 48)) {
       const y = Math.round(this.py(tick)) + 0.5;
       if (y < top - 1) continue;
       context.beginPath();

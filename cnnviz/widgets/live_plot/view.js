@@ -260,18 +260,19 @@ class LiveView extends WidgetView {
     const { session } = this;
     const epochs = { xLow: 0, xHigh: session.epochs, ticks: (room) => roundTicks(0, session.epochs, Math.min(session.epochs, room / 60)).map((x) => [x, numberText(x)]) };
     const wide = width >= 900 && norms;
-    const part = Math.floor(width * (wide ? 0.37 : 0.5));
+    const phone = width < 440; // the panels stand below each other
+    const part = phone ? width : Math.floor(width * (wide ? 0.37 : 0.5));
     const [lossLines, accuracyLines, normLines] = [this.linesOf("loss"), this.linesOf("accuracy"), this.normLines()];
-    const height = wide ? 270 : 235;
+    const height = wide ? 270 : phone ? 190 : 235;
     const log = this.log.input.checked;
     const [low, high] = rangeOf(lossLines, log);
     const [least, most] = rangeOf(normLines, true);
     const panels = [
       new Panel({ x: 0, y: 0, width: part, height, title: "loss, by epoch", lines: lossLines, low, high, log, text: shortText, ...epochs }),
-      new Panel({ x: part, y: 0, width: part, height, title: "accuracy, by epoch", lines: accuracyLines, low: 0, high: 1, text: percentText, ...epochs }),
+      new Panel({ x: phone ? 0 : part, y: phone ? height : 0, width: part, height, title: "accuracy, by epoch", lines: accuracyLines, low: 0, high: 1, text: percentText, ...epochs }),
     ];
     if (!norms) return panels;
-    const place = wide ? { x: 2 * part, y: 0, width: width - 2 * part, height } : { x: 0, y: height, width, height: 130 };
+    const place = wide ? { x: 2 * part, y: 0, width: width - 2 * part, height } : { x: 0, y: phone ? 2 * height : height, width, height: 130 };
     const layers = session.layers;
     const deepest = Math.max(1, layers.length - 1);
     const ends = () => [[0, layers[0] ?? ""], [deepest, layers.length > 1 ? layers.at(-1) : ""]];

@@ -6,7 +6,7 @@ import { element, listen, setText } from "../js/dom.js";
 import { isPicture } from "./layout.js";
 
 export const OPERATIONS = [
-  ["conv", "convolution"], ["convolve", "true convolution (flipped)"], ["transposed", "transposed convolution"],
+  ["conv", "convolution"], ["convolve", "true convolution"], ["transposed", "transposed convolution"],
   ["depthwise", "depthwise convolution"], ["max_pool", "max pooling"], ["avg_pool", "average pooling"],
 ];
 const KERNEL_WORDS = { "": "own numbers", sobel_x: "Sobel x", sobel_y: "Sobel y", box: "box blur", gaussian: "Gaussian blur" };

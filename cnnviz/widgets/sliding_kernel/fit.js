@@ -1,6 +1,7 @@
 // Numbers as wide as their cells allow.
 import { numberText } from "../js/number.js";
 
+export const NEAR_ZERO = "~0"; // of a number that is not zero, in a cell with room for one decimal
 const knownTexts = new Map();
 const NARROWED = 0.57; // letters keep their height and lose up to this much width
 
@@ -25,6 +26,6 @@ function shorterTexts(value) {
   const bare = (text) => text.replace(/^(−?)0\./, "$1.");
   const rounded = [2, 1].map((decimals) => bare(numberText(Number(value.toFixed(decimals)))));
   const size = Math.abs(value);
-  const last = size < 0.05 ? ["~0"] : size < 10 ? [] : [numberText(Math.round(value))];
+  const last = size < 0.05 ? [NEAR_ZERO] : size < 10 ? [] : [numberText(Math.round(value))];
   return [numberText(value), bare(numberText(value)), ...rounded.filter((text) => text !== "0"), ...last];
 }

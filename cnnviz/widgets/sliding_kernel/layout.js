@@ -1,10 +1,14 @@
 // Where everything stands on the canvas: a pure function from the layer and the room to rectangles.
 // Reading order is left to right: input, kernel, products, output. All cells have one size.
 
-const TITLE = 92; // the width of a title such as "products, 0"
+const TITLE = 92; // the width of a title such as "products, 0" in type of 14 pixels
 const GAP = 40; // between columns: room for an operator sign
+const SMALL = 230; // a photograph narrower than this says little: then it gets the row for itself and the output
 const PIXELS_ABOVE = 16; // above this many cells a side: a picture without numbers
 const ROOMS = [5, 7, 9, 12, 16, 18, 22, 28, 36, 48];
+
+/** How many times larger than on a page type is, from the height of a line of it. */
+const larger = (label) => label / 22;
 
 export const isPicture = (layer) => Math.max(layer.height, layer.width) > PIXELS_ABOVE;
 
@@ -40,9 +44,10 @@ export function layoutScene({ layer, filter, channel, most, room, width, maxHeig
   const pools = layer.op.endsWith("pool");
   const reads = pools ? 1 : Math.min(most, layer.inChannels / layer.groups);
   const maxHeight = reads > 1 && !isPicture(layer) ? 1.1 * height : height; // several channels stand below each other
+  const title = layer.inChannels > 1 ? TITLE * larger(label) - GAP - 8 : 0; // with its channel it may be wider than a kernel
   const plan = isPicture(layer)
     ? picturePlan(layer, room, reads, width, maxHeight, pools, label)
-    : gridPlan(room, reads, width, maxHeight, maxCell, pools, label);
+    : gridPlan({ ...room, title }, reads, width, maxHeight, maxCell, pools, label);
   const channels = channelsOf(layer, filter, channel, plan.shown);
   const scene = plan.picture ? placePicture(plan, layer, channels, pools) : placeGrids(plan, layer, channels, pools);
   scene.offsetX = Math.max(0, Math.floor((width - plan.width) / 2));
@@ -67,15 +72,18 @@ function gridPlan(room, reads, width, maxHeight, maxCell, pools, label) {
   const columns = gridColumns(room, stacked, pools);
   return {
     cell, shown, stacked, room, label, picture: false,
-    width: columns.cells * cell + columns.gaps * GAP,
+    width: columns.cells * cell + columns.middles * middleWidth(room, cell) + (columns.middles + 1) * GAP,
     height: Math.max(shown * rowHeight(room, stacked, cell, label), room.outRows * cell + label) + 4,
   };
 }
 
 function gridColumns(room, stacked, pools) {
   const middles = stacked || pools ? 1 : 2;
-  return { cells: room.inCols + middles * room.kernel + room.outCols, gaps: middles + 1 };
+  return { cells: room.inCols + room.outCols, middles };
 }
+
+/** Of the kernel and of the products, which are at least as wide as what is written above them. */
+const middleWidth = (room, cell) => Math.max(room.kernel * cell, room.title);
 
 function rowHeight(room, stacked, cell, label) {
   const middle = stacked ? 2 * (room.kernel * cell + label) + 6 : room.kernel * cell + label;
@@ -83,8 +91,9 @@ function rowHeight(room, stacked, cell, label) {
 }
 
 function fittingCell(room, shown, stacked, width, maxHeight, maxCell, pools, label) {
-  const columns = gridColumns(room, stacked, pools);
-  let cell = Math.min(maxCell, Math.floor((width - columns.gaps * GAP) / columns.cells));
+  const { cells, middles } = gridColumns(room, stacked, pools);
+  const rest = width - (middles + 1) * GAP;
+  let cell = Math.min(maxCell, Math.floor(rest / (cells + middles * room.kernel)), Math.floor((rest - middles * room.title) / cells));
   while (cell > 12 && Math.max(shown * rowHeight(room, stacked, cell, label), room.outRows * cell + label) > maxHeight) cell--;
   return Math.max(cell, 4);
 }
@@ -93,8 +102,8 @@ function placeGrids(plan, layer, channels, pools) {
   const { cell, room, stacked, label } = plan;
   const panels = [];
   const kernelX = room.inCols * cell + GAP;
-  const productsX = stacked || pools ? kernelX : kernelX + room.kernel * cell + GAP;
-  const outputX = productsX + room.kernel * cell + GAP;
+  const productsX = stacked || pools ? kernelX : kernelX + middleWidth(room, cell) + GAP;
+  const outputX = productsX + middleWidth(room, cell) + GAP;
   let y = label;
   for (const channel of channels) {
     panels.push({ kind: "input", channel, x: 0, y, rows: layer.rows.length, cols: layer.cols.length, cell });
@@ -110,11 +119,18 @@ function placeGrids(plan, layer, channels, pools) {
 
 // ---- pictures ------------------------------------------------------------------------------------------------------
 
-/** Two pictures at one scale, and between them the kernel and its products in cells large enough for numbers. */
+/** Two pictures at one scale, and between them, or below where it is narrow, the kernel and its products with numbers. */
 function picturePlan(layer, room, reads, width, maxHeight, pools, label) {
-  const cell = Math.max(14, Math.min(32, Math.floor(210 / room.kernel)));
-  const side = kernelSide(room, cell);
-  const besides = !pools && 2 * side + 16 <= 210; // kernel beside products, else above them
+  const between = betweenPlan(layer, room, reads, width, maxHeight, pools, label);
+  const below = belowPlan(room, reads, width, maxHeight, label);
+  return room.inCols * between.scale < SMALL && below.scale > 1.2 * between.scale ? below : between;
+}
+
+function betweenPlan(layer, room, reads, width, maxHeight, pools, label) {
+  const most = 210 * larger(label);
+  const cell = Math.max(14, Math.min(32 * larger(label), Math.floor(most / room.kernel)));
+  const side = kernelSide(room, cell, label);
+  const besides = !pools && 2 * side + 16 <= most; // kernel beside products, else above them
   const middle = pools ? side : besides ? 2 * side + 16 : side;
   const high = room.kernel * cell;
   const block = (besides || pools ? high : 2 * high + label + 6) + label + 6;
@@ -129,23 +145,34 @@ function picturePlan(layer, room, reads, width, maxHeight, pools, label) {
   };
 }
 
+function belowPlan(room, reads, width, maxHeight, label) {
+  const cell = Math.max(14, Math.min(32, Math.floor((width - 2 * GAP) / (2 * room.kernel))));
+  const block = room.kernel * cell + label + 6;
+  const scale = Math.min(3, (width - GAP) / (room.inCols + room.outCols), (maxHeight - label) / Math.max(room.inRows, room.outRows));
+  const pictures = Math.max(room.inRows, room.outRows) * scale + label + 6;
+  const shown = Math.max(1, Math.min(reads, Math.floor(386 / block)));
+  const wide = Math.max((room.inCols + room.outCols) * scale + GAP, 2 * kernelSide(room, cell, label) + 2 * GAP);
+  return { picture: true, below: pictures, cell, scale, block, room, shown, label, width: wide, height: pictures + shown * block + 4 };
+}
+
 /** A 1x1 kernel still needs the width of its title. */
-const kernelSide = (room, cell) => Math.max(room.kernel * cell, TITLE);
+const kernelSide = (room, cell, label) => Math.max(room.kernel * cell, TITLE * larger(label));
 
 function placePicture(plan, layer, channels, pools) {
-  const { cell, scale, room, besides, block, label } = plan;
+  const { cell, scale, room, besides, below, block, label } = plan;
   const panels = [{ kind: "input", channel: channels[0], x: 0, y: label, rows: layer.rows.length, cols: layer.cols.length, cell: scale }];
-  const kernelX = room.inCols * scale + GAP;
-  const side = kernelSide(room, cell);
-  let y = label;
+  const kernelX = below ? GAP / 2 + 6 : room.inCols * scale + GAP; // room for the sign before it
+  const side = kernelSide(room, cell, label);
+  let y = label + (below ?? 0);
   for (const channel of channels) {
     const size = { channel, rows: layer.kernelHeight, cols: layer.kernelWidth, cell };
     if (!pools) panels.push({ kind: "kernel", x: kernelX, y, ...size });
-    const place = pools ? { x: kernelX, y } : besides ? { x: kernelX + side + 16, y } : { x: kernelX, y: y + room.kernel * cell + label + 6 };
+    const place = pools ? { x: kernelX, y } : below ? { x: kernelX + side + GAP, y } : besides ? { x: kernelX + side + 16, y } : { x: kernelX, y: y + room.kernel * cell + label + 6 };
     panels.push({ kind: "products", ...place, ...size });
     y += block;
   }
-  panels.push({ kind: "output", channel: -1, x: kernelX + plan.middle + GAP, y: label, rows: layer.outHeight, cols: layer.outWidth, cell: scale });
+  const outputX = below ? room.inCols * scale + GAP : kernelX + plan.middle + GAP;
+  panels.push({ kind: "output", channel: -1, x: outputX, y: label, rows: layer.outHeight, cols: layer.outWidth, cell: scale });
   return { panels, height: Math.max(y - label, plan.height) };
 }
 

@@ -1,7 +1,7 @@
 // Draws a scene: grids of numbers or pictures, the window, its products, and what the pointer touches.
 // Painting reads; it never changes the state.
 import { terms } from "../js/arithmetic.js";
-import { fittingText } from "./fit.js";
+import { NEAR_ZERO, fittingText } from "./fit.js";
 import { cellsOfTap, shownCell, weightIndex, windowsReading } from "./focus.js";
 import { largest, shadeScale } from "../js/palette.js";
 import { colourCanvas, mapCanvas } from "./pictures.js";
@@ -243,6 +243,7 @@ function paintCells(frame, panel, cellAt) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   const inset = scene.picture && cell < 8 ? 0 : 1;
+  const texts = [];
   for (let row = 0; row < panel.rows; row++) {
     for (let col = 0; col < panel.cols; col++) {
       const content = cellAt(row, col);
@@ -259,9 +260,13 @@ function paintCells(frame, panel, cellAt) {
       }
       if (strong) ring(context, panel, row, col, frame.palette.window);
       if (room < 1 || value === undefined) continue;
-      context.fillStyle = ink;
-      context.fillText(typeof value === "string" ? value : fittingText(context, value, room, font), left + (cell - inset) / 2, top + (cell - inset) / 2 + 1, room);
+      texts.push([ink, typeof value === "string" ? value : fittingText(context, value, room, font), left, top]);
     }
+  }
+  if (cell < 24 && texts.filter(([, text]) => text === NEAR_ZERO).length > texts.length / 2) return; // the colours say more
+  for (const [ink, text, left, top] of texts) {
+    context.fillStyle = ink;
+    context.fillText(text, left + (cell - inset) / 2, top + (cell - inset) / 2 + 1, room);
   }
 }
 
@@ -280,7 +285,8 @@ function paintTitle(frame, panel) {
   context.font = `${frame.fontSize}px ${palette.font}`;
   context.textAlign = "left";
   context.textBaseline = "alphabetic";
-  context.fillText(title, panel.x, panel.y - 7);
+  const room = frame.width - context.measureText(title).width - 2; // a title may be wider than the last panel
+  context.fillText(title, Math.min(panel.x, Math.max(0, room)), panel.y - 7);
 }
 
 /** The operators between the columns: input ∗ kernel = products → sum. */
@@ -298,8 +304,9 @@ function paintSigns(frame) {
   };
   between(column("kernel"), "∗");
   const products = column("products");
-  if (products && !scene.stacked && !scene.picture) between(products, column("kernel") ? "=" : "→");
-  between(column("output"), frame.layer.op === "max_pool" ? "max" : frame.layer.op === "avg_pool" ? "mean" : "Σ");
+  if (products && (scene.below || (!scene.stacked && !scene.picture))) between(products, column("kernel") ? "=" : "→");
+  const after = scene.below ? { ...products, x: products.x + products.cols * cell + 40 } : column("output");
+  between(after, frame.layer.op === "max_pool" ? "max" : frame.layer.op === "avg_pool" ? "mean" : "Σ");
 }
 
 function corner(panel, row, col) {

@@ -59,7 +59,7 @@ export function openCache() {
     return cache.canvas;
   };
   cache.clear = () => {
-    image = weights = drawn = undefined;
+    image = weights = drawn = cache.smallOf = undefined;
   };
   return cache;
 }

@@ -24,7 +24,7 @@ export function stripBoxes(scene, { counts, order }, filters, width, fontSize) {
   const room = (width - LEFT * scale - 10) / Math.max(...rows.map((row) => row.length));
   const step = Math.min(twice ? 32 * scale + 10 : 58, room); // from box to box
   const side = Math.max(12, Math.floor(step - Math.min(10, step / 4)));
-  const below = scene.stripHeight - side - (twice ? 8 + 22 * scale : 22); // where the last row stands
+  const below = scene.stripHeight - side - (twice ? 8 : 0) - 22 * scale; // where the last row stands
   return rows.flatMap((row, at) => row.map((index, column) => ({
     kind: Object.keys(ROWS)[at], row: at, index, source: at === 2 ? order[index] : index, side,
     x: LEFT * scale + column * step, y: scene.stripTop + 8 + ((below - 8) * at) / (rows.length - 1),
@@ -34,7 +34,7 @@ export function stripBoxes(scene, { counts, order }, filters, width, fontSize) {
 export function paintStrip(view) {
   const frame = { ...view, twice: view.wires.counts.length > 2 };
   const { context, palette, boxes, wires, fontSize } = frame;
-  context.font = `${frame.twice ? fontSize : 14}px ${palette.font}`;
+  context.font = `${fontSize}px ${palette.font}`;
   context.textBaseline = "middle";
   const write = (words, align, x, y) => {
     context.fillStyle = palette.ink;
@@ -110,7 +110,7 @@ function frameBox({ context, palette, result, scene }, box) {
 }
 
 function paintPicture(frame, box) {
-  const { context, palette, look } = frame;
+  const { context, palette, look, fontSize } = frame;
   const hidden = box.kind === "filter" && (look.predict === "shape" || look.reveal < 3);
   if (!hidden) {
     const canvas = box.kind === "channel" ? channelCanvas(frame, box.index) : filterCanvas(frame, box.index);
@@ -120,7 +120,7 @@ function paintPicture(frame, box) {
   frameBox(frame, box);
   context.fillStyle = palette.ink;
   context.textAlign = "center";
-  if (box.kind === "filter") context.fillText(String(box.index), box.x + box.side / 2, box.y + box.side + 12);
+  if (box.kind === "filter") context.fillText(String(box.index), box.x + box.side / 2, box.y + box.side + 0.86 * fontSize);
 }
 
 function channelCanvas({ cache, result, layer, palette, plane }, channel) {

@@ -22,7 +22,7 @@ const GLIDE_MS = 120;
 
 class KernelView extends WidgetView {
   constructor(session, el) {
-    super(session, el, "sliding kernel");
+    super(session, el, "sliding kernel", "cnnviz-mk");
     this.boxes = [];
     this.channel = 0;
     this.cache = openCache();
@@ -73,9 +73,9 @@ class KernelView extends WidgetView {
       type: "button", "data-level": level, title: ["kernel and picture", "size, stride, padding, dilation", "channels and groups"][level - 1], onclick: () => session.set({ level }),
     }, String(level)));
     return element("div", { class: "sk-row sk-bar" }, ...this.lists.nodes, this.predict.list, element("span", { class: "sk-space" }),
-      element("span", { class: "sk-levels", role: "group", "aria-label": "level" }, "level ", ...this.levels),
-      this.button("undo", "Undo", "undo (Ctrl+Z)", () => this.undo()), this.button("reset", "Reset", "back to the beginning", () => this.reset()),
-      this.button("stage", "Stage", "full screen, readable from the last row", () => this.toggleStage()));
+      element("span", { class: "sk-tools" }, element("span", { class: "sk-levels", role: "group", "aria-label": "level" }, "level ", ...this.levels),
+        this.button("undo", "Undo", "undo (Ctrl+Z)", () => this.undo()), this.button("reset", "Reset", "back to the beginning", () => this.reset()),
+        this.button("stage", "Stage", "full screen, readable from the last row", () => this.toggleStage())));
   }
 
   buildPlayer() {
@@ -189,7 +189,7 @@ class KernelView extends WidgetView {
     this.wires = wiresOf(layer, this.state.shuffle, this.state.ink);
     const strip = this.state.level >= 3 ? stripHeight(this.wires, this.fontSize) : 0;
     const twice = strip && this.wires.counts.length > 2; // then the wires are the picture, and one channel of numbers is enough
-    const maxHeight = stage ? Math.max(300, window.innerHeight - 330 - strip) : twice ? 240 : isPicture(layer) ? 420 : 520;
+    const maxHeight = stage ? Math.max(strip ? 520 : 300, window.innerHeight - 330 - strip) : twice ? 240 : isPicture(layer) ? 420 : 520;
     this.scene = layoutScene({ layer, filter, channel: this.channel, most: twice ? 1 : 4, room: this.room, width: this.width, maxHeight, maxCell: stage ? 120 : 46, strip, label: Math.round(1.6 * this.fontSize) });
     this.scene.stripHeight = strip;
     this.boxes = strip ? stripBoxes(this.scene, this.wires, filters, this.width, this.fontSize) : [];
