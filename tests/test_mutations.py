@@ -30,6 +30,8 @@ bundle = {"application/vnd.plotly.v1+json": go.Figure(go.Scatter(y=[1, 4, 9])).t
 display(bundle, raw=True)""",
     "picture": """import matplotlib.pyplot as plt
 _ = plt.imshow([[0, 1, 0], [1, 1, 1], [0, 1, 0]])""",
+    "trained": """import random
+_ = plt.imshow([[random.randrange(2, 4) for _ in range(12)] for _ in range(12)], vmin=0, vmax=5)""",
     "raises": "raise ValueError('stride 0: use 1 or more')",
     "address": "object()",
     "last": "1 + 1",
@@ -41,6 +43,7 @@ def made_notebook() -> nbformat.NotebookNode:
     """A good notebook that has one cell of every kind that the rules look at, executed here."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in CELLS.values()])
     notebook.cells[POSITION["raises"]].metadata["tags"] = ["raises-exception"]
+    notebook.cells[POSITION["trained"]].metadata["tags"] = ["trained-picture"]
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return nbclient.NotebookClient(notebook, timeout=60).execute()
 
@@ -69,6 +72,11 @@ def wrong_plotly_data(notebook: nbformat.NotebookNode) -> None:
 def wrong_picture_data(notebook: nbformat.NotebookNode) -> None:
     cell = notebook.cells[POSITION["picture"]]
     cell.source = cell.source.replace("[1, 1, 1]", "[1, 0, 1]")
+
+
+def blank_trained_picture(notebook: nbformat.NotebookNode) -> None:
+    cell = notebook.cells[POSITION["trained"]]
+    cell.source = "_ = plt.imshow([[0]], vmin=0, vmax=5)"
 
 
 def lost_picture(notebook: nbformat.NotebookNode) -> None:
@@ -111,6 +119,7 @@ MUTATIONS: dict[Callable, str | None] = {
     altered_svg: "drawn",
     wrong_plotly_data: "plotly",
     wrong_picture_data: "picture",
+    blank_trained_picture: "trained",
     lost_picture: "picture",
     stripped: None,
     one_cell_never_run: "last",
