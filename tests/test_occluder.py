@@ -2,6 +2,7 @@
 
 import base64
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 
 from cnnviz import load
 from cnnviz.models import bundled
+from cnnviz.widgets import _heartbeat
 from cnnviz.widgets._drawing import to_svg
 from cnnviz.widgets.occluder import Occluder
 
@@ -50,11 +52,106 @@ def test_each_place_is_the_picture_covered_there(occluder, lenet, digits, place,
 
 
 def test_the_view_knows_the_same_numbers(occluder):
+    occluder._finish()
     known = occluder._fixed["pictures"][1]
     occluder.picture, occluder.size = 1, 9
     sent = np.frombuffer(base64.b64decode(known["tables"][1]), "<u2").reshape(24, 24, 10) / 65535
     assert np.abs(sent[..., 8] - occluder.heat).max() < 1e-5
     assert (known["target"], known["names"][8]) == (8, "8")
+
+
+class Counting(nn.Module):
+    """A network that counts the pictures it is asked about, and can be made to wait."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net, self.gate = net, Gate()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.gate.looks += len(x)
+        assert self.gate.opened.wait(60)
+        return self.net(x)
+
+
+class Gate:
+    def __init__(self) -> None:
+        self.looks, self.opened = 0, threading.Event()
+        self.opened.set()
+
+    def __deepcopy__(self, memo: dict) -> "Gate":
+        return self  # the widget works with a copy of the network
+
+
+def test_it_is_shown_before_the_places_are_computed_and_says_the_same_afterwards(lenet, digits):
+    net = Counting(lenet)
+    o = Occluder(net, digits, sizes=[6, 9], position=(9, 16))
+    early, drawn = repr(o), to_svg(o._still())
+    assert net.gate.looks < 20  # of the thousands that all places are
+    o._finish()
+    assert net.gate.looks > 2 * (27**2 + 24**2)
+    assert (repr(o), to_svg(o._still())) == (early, drawn)
+
+
+def test_first_few_places_are_computed_for_every_picture_and_then_all_of_the_one_that_is_looked_at(lenet, digits):
+    o = Occluder(lenet, digits, sizes=[6], picture=1)
+    steps = []
+    while o._sweeps.more(o.picture):
+        steps.append([step for step, _ in o._sweeps.found])
+        few = [table[6] for _, table in o._sweeps.found]
+    assert steps == [[4, 4], [4, 4], [4, 1], [1, 1]]
+    coarse = Occluder(lenet, digits, sizes=[6], picture=1)
+    while coarse._sweeps.more(0) and len(coarse._sweeps.left) > 2:
+        pass
+    for (_, tables), fine in zip(coarse._sweeps.found, few, strict=True):
+        assert np.allclose(tables[6], fine[::4, ::4], atol=1e-5)
+
+
+def test_the_thread_reports_its_progress_ends_with_everything_sent_and_rests_with_the_widget(
+    lenet, digits, monkeypatch
+):
+    monkeypatch.setattr(_heartbeat, "running_kernel", object)
+    monkeypatch.setattr(_heartbeat, "start", lambda widget: None)
+    net = Counting(lenet)
+    o = Occluder(net, digits, sizes=[6])
+    net.gate.opened.clear()
+    assert o.model_id  # shown
+    assert o._fixed["pictures"][0]["extents"] == [[1, 1]]
+    thread = o._thread
+    o.rest()
+    net.gate.opened.set()
+    thread.join(60)
+    assert o._sweeps.left  # nobody looks: it stopped within a batch
+    assert o.model_id
+    o._thread.join(60)
+    assert o._share == 1
+    assert [known["extents"] for known in o._fixed["pictures"]] == [[[27, 27]]] * 2
+    o.close()
+
+
+def test_the_answers_are_of_the_weights_at_the_beginning_and_the_network_is_let_go(digits):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(32 * 32, 3))
+    o, wanted = Occluder(net, digits[0], sizes=[16]), by_hand(net, digits[0], (3, 4), 16, 0.0)
+    with torch.no_grad():
+        net[1].weight.zero_()
+    o.position = 3, 4
+    assert np.allclose(o.probabilities, wanted, atol=1e-6)
+    assert np.allclose(o.heat[3, 4], wanted[o._targets[0]], atol=1e-6)
+    o._finish()
+    assert o._sweeps.net is None
+
+
+def test_a_network_that_fails_in_the_thread_says_so_in_the_view(lenet, digits, monkeypatch):
+    monkeypatch.setattr(_heartbeat, "running_kernel", object)
+    monkeypatch.setattr(_heartbeat, "start", lambda widget: None)
+    o = Occluder(lenet, digits, sizes=[6])
+    told = []
+    monkeypatch.setattr(o, "refuse", told.append)
+    o._sweeps.net = nn.Linear(3, 3)
+    assert o.model_id
+    o._thread.join(60)
+    assert len(told) == 1
+    assert told[0].startswith("RuntimeError: mat1 and mat2")
+    o.close()
 
 
 def test_the_lowest_place_is_the_lowest(occluder):
@@ -100,6 +197,7 @@ def test_more_than_ten_classes_are_shown_by_the_ten_that_matter_and_the_answer()
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 30))
     o = Occluder(net, torch.rand(1, 8, 8), classes=[f"<b>{n}</b>" for n in range(30)], sizes=[3])
+    o._finish()
     known = o._fixed["pictures"][0]
     assert len(known["names"]) == 10
     assert known["names"][known["target"]] == o.target

@@ -15,6 +15,17 @@ SHOW = """from cnnviz import Occluder, load
 from cnnviz.models import bundled
 w = Occluder(bundled.load("lenet5-digits"), load("digits").test_x[[76, 145]], sizes=[6, 9], size=6)
 w"""
+SLOW = """import time
+from torch import nn
+class Slow(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+    def forward(self, x):
+        time.sleep(0.5)
+        return self.net(x)
+w = Occluder(Slow(bundled.load("lenet5-digits")), load("digits").test_x[[76, 145]], sizes=[6, 9], size=6)
+w"""
 MAP = "root => root.querySelector('.oc-map').toDataURL()"
 
 
@@ -43,6 +54,7 @@ def says(lab: LabPage) -> list[float]:
 def test_the_bars_follow_the_hand_and_python_hears_where_it_is(lab: LabPage) -> None:
     root = lab.run_cell(SHOW).locator(".cnnviz-oc")
     expect(root.locator(".oc-said strong")).to_have_text("9")
+    expect(root.locator(".oc-progress")).to_be_hidden()  # all places are there
     blank = root.evaluate(MAP)
     drag(lab.page, root, (0, 0), (9, 10), (9, 16))
     lab.wait_python("w.position == (9, 16)")
@@ -76,6 +88,23 @@ def test_the_bars_follow_the_hand_and_python_hears_where_it_is(lab: LabPage) -> 
     lab.wait_python("not w.revealed")
     root.locator("[data-action=reset]").click()
     lab.wait_python("(w.picture, w.size, w.position) == (0, 6, (0, 0))")
+
+
+def test_it_shows_at_once_follows_the_hand_on_few_places_and_the_kernel_stays_free(lab: LabPage) -> None:
+    root = lab.run_cell(SHOW.rpartition("w =")[0] + SLOW).locator(".cnnviz-oc")
+    expect(root.locator(".oc-said strong")).to_have_text("9")
+    progress = root.locator(".oc-progress")
+    expect(progress).to_contain_text("computing the other places")
+    lab.wait_python("w._fixed['pictures'][0]['extents'][0] == [7, 7]")  # few places, while the others are computed
+    drag(lab.page, root, (0, 0), (8, 16))
+    lab.wait_python("w.position == (8, 16)")
+    expect(progress).to_be_visible()
+    expect(root.locator(".oc-lowest")).to_contain_text("at row 8, column 16")
+    expect(progress).to_be_hidden(timeout=120_000)
+    expect(root.locator(".oc-lowest")).to_contain_text("at row 8, column 16")  # the trail has come along
+    lab.page.keyboard.press("ArrowDown")  # now each row is a place
+    lab.wait_python("w.position == (9, 16)")
+    agrees(root, says(lab))
 
 
 @pytest.mark.parametrize("width", [400, 1000])

@@ -1,8 +1,11 @@
-"""A square to drag over a picture: what the network says for every place is computed here, once."""
+"""A square to drag over a picture: what the network says for every place is computed here, once, beside the view."""
 
 from __future__ import annotations
 
 import base64
+import copy
+import threading
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,21 +19,24 @@ from torch import Tensor, nn
 
 from cnnviz._checks import Pair, _either, _flag, _is_whole, _short, _whole
 from cnnviz.inside._layers import find_target, fitted, quiet
+from cnnviz.widgets import _heartbeat
 from cnnviz.widgets._drawing import Drawing
 from cnnviz.widgets._errors import refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.draw_pad.picture import percent
 from cnnviz.widgets.occluder.picture import draw
-from cnnviz.widgets.occluder.sweep import sweep
+from cnnviz.widgets.occluder.sweep import Rest, Sweeps
 
 MOST_PICTURES, MOST_SIZES, MOST_PLACES = 12, 4, 40  # places: along one side
 BARS = 10
+SECONDS = 0.5  # between two reports of how much is computed
 
 
 class Occluder(ShownWidget):
     """Drag a square over a picture and watch the probabilities of the network follow.
 
-    They are computed for every place beforehand, so the hand is followed at once, in a saved page too.
+    The widget shows at once. They are computed for every place while it is looked at, coarse first, with the weights of
+    this moment, so the hand is followed at once, in a saved page too. What Python asks for is waited for.
 
     Parameters
     ----------
@@ -72,6 +78,7 @@ class Occluder(ShownWidget):
     position = traitlets.Any((0, 0)).tag(sync=True)  # (row, column)
     revealed = traitlets.Any(False).tag(sync=True)
     _fixed = traitlets.Dict().tag(sync=True)  # all that the view knows
+    _share = traitlets.Float(0.0).tag(sync=True)  # how much of it is computed, from 0 to 1
 
     def __init__(
         self,
@@ -89,7 +96,9 @@ class Occluder(ShownWidget):
         if classes is not None and not isinstance(classes, (list, tuple)):
             raise ValueError(f'classes {_short(classes)} is no list of names: use ["cat", "dog"]')
         self._classes = [str(name) for name in classes or ()]
-        net = quiet(model)
+        net = copy.deepcopy(
+            quiet(model)
+        )  # with weights of its own: the network may learn while the square is looked at
         self._pictures = _batch(net, pictures)  # (N, C, H, W)
         self._sizes = _sides(sizes, min(self._pictures.shape[2:]))
         self._shades = _shades(baseline, self._pictures)  # (N, C)
@@ -98,11 +107,9 @@ class Occluder(ShownWidget):
             scores = net(self._pictures)
         self._targets = [find_target(row[None]) for row in scores]
         self._uncovered = scores.float().softmax(1).cpu().numpy()  # (N, classes)
-        self._tables = [
-            {side: sweep(net, one, shade, (side, side), self._step) for side in self._sizes}
-            for one, shade in zip(self._pictures, self._shades, strict=True)
-        ]
-        super().__init__(**{"size": self._sizes[len(self._sizes) // 2]} | look)
+        self._sweeps = Sweeps(net, self._pictures, self._shades, self._sizes, self._step)
+        self._thread: threading.Thread | None = None
+        super().__init__(**{"size": self._sizes[len(self._sizes) // 2], "_fixed": self._knowledge()} | look)
 
     # ---- what is set -----------------------------------------------------------------------------------------------
 
@@ -149,15 +156,14 @@ class Occluder(ShownWidget):
     @property
     def place(self) -> Pair:
         """Row and column where the square really is: inside the picture, on one of the places that were computed."""
-        rows, columns, _ = self._table.shape
+        rows, columns = self._sweeps.extent(self.size)
         row, column = ((at + self._step // 2) // self._step for at in self.position)
         return self._step * min(row, rows - 1), self._step * min(column, columns - 1)
 
     @property
     def probabilities(self) -> np.ndarray:
         """The probabilities ``(classes,)`` with the square where it is."""
-        row, column = self.place
-        return self._table[row // self._step, column // self._step]
+        return self._sweeps.at(self.picture, self.size, self.place)
 
     @property
     def heat(self) -> np.ndarray:
@@ -172,34 +178,86 @@ class Occluder(ShownWidget):
 
     @property
     def _table(self) -> np.ndarray:
-        return self._tables[self.picture][self.size]
+        while not self._sweeps.fine(self.picture) and self._sweeps.more(self.picture):
+            pass
+        return self._sweeps.found[self.picture][1][self.size]
 
     def _name(self, index: int) -> str:
         return self._classes[index] if index < len(self._classes) else str(index)
 
     def _bars(self, picture: int) -> list[int]:
         """Return the classes that a picture is shown with: of more than ten those most probable somewhere."""
-        most = np.max([table.max((0, 1)) for table in self._tables[picture].values()], 0)
+        most = np.max([table.max((0, 1)) for table in self._sweeps.found[picture][1].values()], 0)
+        return self._best(picture, most)
+
+    def _best(self, picture: int, most: np.ndarray) -> list[int]:
+        """Return the classes with the largest of such numbers, and the one that is seen without the square."""
+        most = most.copy()
         most[self._targets[picture]] = 2  # among them whatever happens
         return sorted(np.argsort(-most, kind="stable")[:BARS].tolist())
 
     # ---- what the view knows, what a page shows ---------------------------------------------------------------------
 
-    @traitlets.default("_fixed")
-    def _default_fixed(self) -> dict[str, Any]:
+    def _finish(self) -> None:
+        """Compute what is missing, here and now."""
+        while self._sweeps.more(self.picture):
+            pass
+        self._publish()
+
+    def open(self) -> None:
+        """Announce the widget to the browser, once somebody asks for it, and begin to compute."""
+        super().open()
+        if self.comm is None or not self._sweeps.left or (self._thread is not None and self._thread.is_alive()):
+            return
+        if _heartbeat.running_kernel() is None:  # for a page that nobody will send more to
+            self._finish()
+            return
+        self._thread = threading.Thread(target=self._work, name="cnnviz occluder", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        """The thread: it ends when all is computed, and when the widget is shown no more."""
+        told = time.monotonic()
+
+        def tell() -> None:
+            nonlocal told
+            if self.comm is None:
+                raise Rest
+            if time.monotonic() - told > SECONDS:
+                told, self._share = time.monotonic(), self._sweeps.share
+
+        try:
+            while self._sweeps.more(self.picture, tell):
+                self._publish()
+            self._publish()  # the last tables may be somebody else's
+        except Rest:
+            pass
+        except Exception as error:  # it would show nowhere
+            self.refuse(f"{type(error).__name__}: {error}")
+
+    def _publish(self) -> None:
+        self._fixed, self._share = self._knowledge(), self._sweeps.share
+
+    def _page_state(self) -> dict[str, Any]:
+        self._finish()
+        return super()._page_state()
+
+    def _knowledge(self) -> dict[str, Any]:
         known = [self._known(picture) for picture in range(len(self._pictures))]
-        return {"shape": list(self._pictures.shape[2:]), "step": self._step, "sizes": self._sizes, "pictures": known}
+        return {"shape": list(self._pictures.shape[2:]), "sizes": self._sizes, "pictures": known}
 
     def _known(self, picture: int) -> dict[str, Any]:
         """Return all that the view has to know of one picture; probabilities as 16 bits each."""
-        shown, tables = self._bars(picture), self._tables[picture].values()
+        shown, (step, tables) = self._bars(picture), self._sweeps.found[picture]
         return {
+            "step": step,
+            "extents": [list(table.shape[:2]) for table in tables.values()],
             "rgb": _text(self._pixels(picture)),
             "shade": self._pixels(picture, self._shades[picture, :, None, None])[0, 0].tolist(),
             "names": [self._name(number) for number in shown],
             "target": shown.index(self._targets[picture]),
             "uncovered": [round(float(p), 5) for p in self._uncovered[picture, shown]],
-            "tables": [_text(np.rint(65535 * table[..., shown]).astype("<u2")) for table in tables],
+            "tables": [_text(np.rint(65535 * table[..., shown]).astype("<u2")) for table in tables.values()],
         }
 
     def _pixels(self, picture: int, values: Any = None) -> np.ndarray:

@@ -32,10 +32,8 @@ def draw(occluder: Occluder) -> Drawing:
     if occluder.revealed:
         _picture(drawing, MIDDLE, _map(occluder, covered.shape), cell)
         say(Words(MIDDLE, TOP + SIDE + 22, f"dark: here the square costs {occluder.target} most", colour=FAINT))
-    bars = [
-        (occluder._name(number)[:10], float(occluder.probabilities[number]))
-        for number in occluder._bars(occluder.picture)
-    ]
+    now = occluder.probabilities
+    bars = [(occluder._name(number)[:10], float(now[number])) for number in occluder._best(occluder.picture, now)]
     track = RIGHT + 10 + 9 * max(len(name) for name, _ in bars)
     for at, (name, share) in enumerate(bars):
         y = TOP + 23 * at

@@ -1,4 +1,5 @@
-// A square that is dragged over a picture. Python computed the answer for every place beforehand, so nothing is asked.
+// A square that is dragged over a picture. Python computes the answers for all places by itself, so nothing is asked: first
+// one place, then few, then all.
 import { element, listen, setText } from "../js/dom.js";
 import { Palette } from "../js/palette.js";
 import { WidgetSession, widgetOf } from "../js/session.js";
@@ -14,9 +15,14 @@ const HINT = "Drag the square, or move it with the arrow keys. The map keeps wha
 class Covering extends WidgetSession {
   constructor(model) {
     super(model, ["picture", "size", "position", "revealed"], ["position"]);
-    this.fixed = model.get("_fixed");
+    this.visited = new Map(); // for each picture and size: the step between places, and which were seen
+    this.read();
+    model.on("change:_fixed", () => this.read());
+  }
+
+  read() {
+    this.fixed = this.get("_fixed");
     this.pictures = this.fixed.pictures.map((one) => ({ ...one, rgb: bytesOf(one.rgb), tables: one.tables.map((text) => new Uint16Array(bytesOf(text).buffer)) }));
-    this.visited = new Map();
   }
 
   get shown() {
@@ -29,12 +35,12 @@ class Covering extends WidgetSession {
 
   /** Rows and columns of places. */
   get extent() {
-    return this.fixed.shape.map((side) => Math.floor((side - this.get("size")) / this.fixed.step) + 1);
+    return this.shown.extents[this.fixed.sizes.indexOf(this.get("size"))];
   }
 
   /** The place where the square is: [row, column] of the table. */
   get place() {
-    const { step } = this.fixed;
+    const { step } = this.shown;
     return this.get("position").map((at, axis) => Math.min(Math.floor((at + Math.floor(step / 2)) / step), this.extent[axis] - 1));
   }
 
@@ -52,8 +58,14 @@ class Covering extends WidgetSession {
 
   get trail() {
     const key = `${this.get("picture")} ${this.get("size")}`;
-    if (!this.visited.has(key)) this.visited.set(key, new Uint8Array(this.extent[0] * this.extent[1]));
-    return this.visited.get(key);
+    const [rows, columns] = this.extent;
+    const last = this.visited.get(key);
+    if (last?.rows === rows && last?.columns === columns) return last.seen;
+    const seen = new Uint8Array(rows * columns);
+    const finer = last ? last.step / this.shown.step : 1; // places of a coarser table are places of this one
+    last?.seen.forEach((was, at) => (seen[Math.floor(at / last.columns) * finer * columns + (at % last.columns) * finer] = was));
+    this.visited.set(key, { rows, columns, step: this.shown.step, seen });
+    return seen;
   }
 
   /** Moves the square to a place, or as near as it can come, and marks the places on the way. */
@@ -66,7 +78,7 @@ class Covering extends WidgetSession {
       const [row, column] = to.map((at, axis) => Math.round(from[axis] + ((at - from[axis]) * i) / far));
       trail[row * columns + column] = 1;
     }
-    this.set({ position: to.map((at) => at * this.fixed.step) }, { remember: false });
+    this.set({ position: to.map((at) => at * this.shown.step) }, { remember: false });
   }
 
   /** The visited place at which least is left; null before the first move. */
@@ -129,8 +141,9 @@ class OccluderView extends WidgetView {
     this.spoken = element("div", { class: "sk-description", role: "status" });
     const pictures = element("div", { class: "oc-thumbs", role: "group", "aria-label": "pictures" }, ...this.thumbs);
     pictures.hidden = this.thumbs.length === 1;
+    this.progress = element("span", { class: "sk-hint oc-progress" });
     this.root.append(
-      element("div", { class: "sk-row sk-bar" }, pictures, sizing, element("span", { class: "sk-space" }), this.reveal, this.undoing, this.button("reset", "Reset", "back to the beginning", () => session.reset())),
+      element("div", { class: "sk-row sk-bar" }, pictures, sizing, this.progress, element("span", { class: "sk-space" }), this.reveal, this.undoing, this.button("reset", "Reset", "back to the beginning", () => session.reset())),
       element("div", { class: "oc-parts sk-figure" }, element("div", {}, this.covered, this.lowest), element("div", { class: "oc-second" }, this.map, this.mapText), element("div", { class: "oc-answer" }, this.said, this.bars)),
       element("div", { class: "sk-hint" }, HINT), this.message, this.spoken);
     listen(this.root, "keydown", (event) => this.key(event));
@@ -158,7 +171,7 @@ class OccluderView extends WidgetView {
           this.grip = this.gripAt(this.pixelAt(canvas, event), canvas === this.covered);
         }
         if (!this.grip || !event.isPrimary) return;
-        const { step } = this.session.fixed;
+        const { step } = this.session.shown;
         if (type !== "pointercancel") this.session.go(this.pixelAt(canvas, event).map((at, axis) => Math.round((at - this.grip[axis]) / step)));
         if (type === "pointermove" || type === "pointerdown") return;
         this.grip = null;
@@ -175,7 +188,7 @@ class OccluderView extends WidgetView {
 
   gripAt(pixel, onPicture) {
     const size = this.session.get("size");
-    const grip = pixel.map((at, axis) => at - this.session.place[axis] * this.session.fixed.step);
+    const grip = pixel.map((at, axis) => at - this.session.place[axis] * this.session.shown.step);
     return onPicture && grip.every((n) => n >= 0 && n <= size) ? grip : [size / 2, size / 2];
   }
 
@@ -207,6 +220,9 @@ class OccluderView extends WidgetView {
     setText(this.sized, `${session.get("size")}×${session.get("size")}`);
     setText(this.reveal, session.get("revealed") ? "Only my trail" : "Show all places");
     this.undoing.disabled = session.undone.length === 0;
+    const share = session.get("_share");
+    this.progress.hidden = share >= 1;
+    setText(this.progress, `computing the other places: ${Math.floor(100 * share)} %`);
   }
 
   canvasPen(canvas) {
@@ -221,7 +237,7 @@ class OccluderView extends WidgetView {
     const [high, wide] = session.fixed.shape;
     const pen = this.canvasPen(this.covered);
     pen.drawImage(this.images[session.get("picture")], 0, 0, wide * cell, high * cell);
-    const [y, x] = session.place.map((at) => at * session.fixed.step * cell);
+    const [y, x] = session.place.map((at) => at * session.shown.step * cell);
     const side = session.get("size") * cell;
     pen.fillStyle = `rgb(${session.shown.shade.join()})`;
     pen.fillRect(x, y, side, side);
@@ -232,8 +248,8 @@ class OccluderView extends WidgetView {
 
   drawMap() {
     const { session, cell, palette } = this;
-    const { step, shape } = session.fixed;
-    const { trail, extent: [rows, columns], shown: { uncovered, target, names } } = session;
+    const { shape } = session.fixed;
+    const { trail, extent: [rows, columns], shown: { step, uncovered, target, names } } = session;
     const pen = this.canvasPen(this.map);
     pen.clearRect(0, 0, shape[1] * cell, shape[0] * cell);
     const block = step * cell;
@@ -274,7 +290,7 @@ class OccluderView extends WidgetView {
     });
     this.said.replaceChildren(element("strong", {}, names[best]), ` ${percentText(now[best])}`);
     this.said.classList.toggle("oc-fooled", best !== target);
-    const [row, column] = session.place.map((at) => at * session.fixed.step);
+    const [row, column] = session.place.map((at) => at * session.shown.step);
     if (!this.grip) setText(this.spoken, `The square is at row ${row}, column ${column}. The network says ${names[best]}, ${percentText(now[best])}; without the square ${names[target]}.`);
   }
 
