@@ -10,7 +10,6 @@ from cnnviz.exercises._grading import ONE_NUMBER, Question, Unreadable, numbers
 
 STARTS = ("he", "xavier", "torch", "paper")  # of models.create("alexnet_2012", init=...)
 ALSO = {"kaiming": "he", "glorot": "xavier", "pytorch": "torch", "default": "torch"}
-LINEAR = ([[1, 2, 3], [4, 5, 6]], [7, 8])  # weights and biases of the dense layer that a 1x1 convolution is to copy
 
 
 def _weights_and_biases(layer: Any, form: str) -> np.ndarray:
