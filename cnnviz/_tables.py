@@ -1,4 +1,4 @@
-"""Tables with a tree in their first column: aligned plain text, and HTML that folds. Private.
+"""Tables with a tree in their first column: aligned plain text, and HTML that folds; tables as files. Private.
 
 The HTML is the same aligned text inside nested <details>: it needs neither a style sheet nor a script, which notebooks
 that are not trusted would lose, and folds with mouse and keyboard.
@@ -6,9 +6,11 @@ that are not trusted would lose, and folds with mouse and keyboard.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 OPEN_LINES = 30  # a tree with more lines than this starts folded
 
@@ -71,3 +73,11 @@ def _aligned(head: str, columns: Sequence[str], lines: Sequence[Line]) -> list[s
 
 def _is_number(cell: str) -> bool:
     return not cell.strip("0123456789.,% −+")
+
+
+def write_csv(path: str | Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> Path:
+    """Write rows under a line of names, and return the path."""
+    path = Path(path)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([names, *rows])
+    return path

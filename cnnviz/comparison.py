@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from math import log10
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnnviz._tables import Line, as_html, as_text
+from cnnviz._tables import Line, as_html, as_text, write_csv
 from cnnviz.cost import CostTable
 
 COLUMNS = ("family", "top-1 %", "top-5 %", "params", "MACs", "activations")
@@ -76,12 +75,7 @@ class Comparison:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the rows, the first line naming the columns."""
-        path = Path(path)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(Compared._fields)
-            writer.writerows(self.rows)
-        return path
+        return write_csv(path, Compared._fields, self.rows)
 
     def figure(self) -> Any:
         """A plotly chart: top-1 accuracy against MACs, area by parameters; a click in the legend hides a family.

@@ -6,7 +6,6 @@ are not MACs. Everything is for one example, a batch of one.
 
 from __future__ import annotations
 
-import csv
 import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnviz._checks import _by
-from cnnviz._tables import Line, as_html, as_text
+from cnnviz._tables import Line, as_html, as_text, write_csv
 
 STATES = {"sgd": 0, "momentum": 1, "adam": 2}  # values that the optimizer keeps for each parameter
 COLUMNS = ("kind", "output", "params", "MACs", "activations", "receptive field")
@@ -225,14 +224,8 @@ class CostTable:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the rows, the first line naming the columns; shapes are written as 64x112x112."""
-        path = Path(path)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(CostRow._fields[:8])
-            for row in self.rows:
-                shapes = _by(row.output_shape), _by(row.receptive_field)
-                writer.writerow((row.name, row.kind, shapes[0], *row[3:6], shapes[1], row.call))
-        return path
+        rows = ((*row[:2], _by(row.output_shape), *row[3:6], _by(row.receptive_field), row.call) for row in self.rows)
+        return write_csv(path, CostRow._fields[:8], rows)
 
     def text(self, depth: int | None = None) -> str:
         """Aligned plain text; modules below ``depth`` levels are folded into one line with their sums."""

@@ -1,8 +1,20 @@
-"""In CI nothing that needs a browser may be left out: neither skipped nor not collected."""
+"""One thread for small arrays; in CI nothing that needs a browser is left out: neither skipped nor not collected."""
+
+from collections.abc import Iterator
 
 import pytest
+import torch
 
 from cnnviz.__main__ import in_ci
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Many threads on small arrays wait for each other more than they compute: up to forty times longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.hookimpl(wrapper=True)

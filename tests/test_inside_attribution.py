@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 
 import numpy as np
+import pytest
 import torch
 from captum import attr
 from torch import nn
@@ -129,13 +130,9 @@ def largest_difference(seeds):
     return worst
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_saliency_guided_backpropagation_and_deconvnet_are_their_definitions_on_200_random_nets():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the nets are tiny: more threads would only wait for each other
-    try:
-        found = largest_difference(range(200))
-    finally:
-        torch.set_num_threads(threads)
+    found = largest_difference(range(200))
     assert max(found.values()) < 1e-6, found
 
 

@@ -12,6 +12,8 @@ from cnnviz import models
 from cnnviz.models.mobilenet import by_eights
 from cnnviz.models.shufflenet import ChannelShuffle
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # FACTS B13 (in millions, as the lecture gives them) and, to the last digit, B1, B4, B14, B15, B18 and torchvision's
 # published counts. With the auxiliary heads off in googlenet and on in inception_v3, as both are shipped.
 PARAMETERS = {
@@ -51,15 +53,6 @@ ONE_OF_EACH = (
     "alexnet", "vgg11", "vgg11_bn", "googlenet", "inception_v3", "resnet18", "resnext50_32x4d", "densenet121",
     "squeezenet1_0", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "shufflenet_v1", "shufflenet_v2_x1_0",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """With more threads than idle cores, small tensors take torch ten times longer."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def on_meta(name, **options):

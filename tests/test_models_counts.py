@@ -9,7 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
 from cnnviz.models import bn_inception
-from tests.test_models_own import count, meta_picture, on_meta, one_thread  # noqa: F401 (a fixture)
+from tests.test_models_own import count, meta_picture, on_meta
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PUBLISHED = [
     # name, options, parameters, where the number stands

@@ -11,6 +11,8 @@ from cnnviz import models
 from cnnviz.models import inception_resnet, resnet_cifar
 from cnnviz.models.zfnet import FORMS as ZFNET_FORMS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = [
     # name, options, channels in: what notebooks train on 32x32
     ("lenet5", {}, 1),
@@ -34,15 +36,6 @@ SMALL = [
     ("odenet", {}, 1),
 ]
 NAMES = sorted({name for name, *_ in SMALL} | set(resnet_cifar.DEPTHS))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads cost these small nets more than they bring: 40 times more where other processes keep the cores busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def on_meta(name, **options):

@@ -8,7 +8,9 @@ from torch import nn
 
 from cnnviz import models
 from cnnviz.models import bn_inception, densenet, fractalnet, googlenet, lenet, ode, resnet_cifar
-from tests.test_models_own import count, meta_picture, on_meta, one_thread, outputs, walk  # noqa: F401 (a fixture)
+from tests.test_models_own import count, meta_picture, on_meta, outputs, walk
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # LeNet
 

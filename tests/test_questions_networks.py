@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cnnviz import cost_table, models
-from cnnviz.exercises._networks import LINEAR, QUESTIONS
+from cnnviz.exercises._networks import QUESTIONS
 
 
 def layer(weight, bias=(7, 8)) -> nn.Conv2d:
@@ -19,6 +19,7 @@ def layer(weight, bias=(7, 8)) -> nn.Conv2d:
     return conv
 
 
+LINEAR = ([[1, 2, 3], [4, 5, 6]], [7, 8])  # weights and biases of the notebook's dense layer, which is to be copied
 COPIED = LINEAR[0]
 RIGHT = {
     "05-mnist-padding": [2, "2"],

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from cnnviz import images, trace
 from cnnviz.geometry import OPS, Window
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 COUNTING = [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
 COUNTING2 = [COUNTING, [[1, 2, 3], [4, 5, 6], [7, 8, 9]]]
 SQUARE = [[0, 1], [2, 3]]
@@ -24,15 +26,6 @@ SMILEY = [
     [0, 0, 1, 1, 1, 0, 0],
     [0, 0, 0, 0, 0, 0, 0],
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Many threads on small arrays wait for each other more than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # ---- the lectures --------------------------------------------------------------------------------------------------

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from cnnviz.exercises import _beyond, _depthwise, _drawing, _groups, _inside, _learning, _modern, _networks, _reuse
-from cnnviz.exercises._grading import TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
+from cnnviz.exercises._grading import ONE_NUMBER, TOLERANCE, NotAttempted, Question, Unreadable, Verdict, numbers
 
 __all__ = ["Verdict", "check", "names"]
 
-ONE_NUMBER = "one whole number"
 THREE_BY_THREE = "three rows of three numbers"
 
 

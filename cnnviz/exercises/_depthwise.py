@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.exercises._grading import Question, Unreadable, numbers
+from cnnviz.exercises._grading import ONE_NUMBER, Question, Unreadable, numbers
 
-ONE_NUMBER = "one whole number"
 NEAR = 1.5  # a prediction counts if it is not further off than this factor
 HIT, COUNTED, TOO_HIGH, TOO_LOW = range(4)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 TOLERANCE = 1e-6
+ONE_NUMBER = "one whole number"  # the form of most answers
 
 
 @dataclass(frozen=True)

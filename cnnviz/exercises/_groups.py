@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.exercises._grading import Question, numbers
+from cnnviz.exercises._grading import ONE_NUMBER, Question, numbers
 
 CHANNELS, GROUPS = 12, 3
 EACH = CHANNELS // GROUPS
@@ -53,7 +53,7 @@ QUESTIONS = {
     "14-fire": Question(
         right=11_920,
         because="96·16 + 16, then 16·64 + 64 for the 1x1 and 9·16·64 + 64 for the 3x3: 1,552 + 1,088 + 9,280.",
-        form="one whole number",
+        form=ONE_NUMBER,
         mistakes=[
             (11_776, "These are the weights. The 16 + 64 + 64 biases belong to it."),
             (10_368, "The two expansions are right. The squeeze in front of them has parameters too."),

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.exercises._grading import Question, Unreadable, numbers
+from cnnviz.exercises._grading import ONE_NUMBER, Question, Unreadable, numbers
 
-ONE_NUMBER = "one whole number"
 PROBE = (2, 8, 6, 6)  # pictures, channels, height, width of the maps on which a block is tried
 IDENTITY, RECTIFIED, NOTHING, DOUBLED, OTHER, USELESS = range(6)  # what a block does when its weights are 0
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.exercises._grading import Question, Unreadable, numbers
+from cnnviz.exercises._grading import ONE_NUMBER, Question, Unreadable, numbers
 
-ONE_NUMBER = "one whole number"
 STARTS = ("he", "xavier", "torch", "paper")  # of models.create("alexnet_2012", init=...)
 ALSO = {"kaiming": "he", "glorot": "xavier", "pytorch": "torch", "default": "torch"}
-LINEAR = ([[1, 2, 3], [4, 5, 6]], [7, 8])  # weights and biases of the dense layer that a 1x1 convolution is to copy
 
 
 def _weights_and_biases(layer: Any, form: str) -> np.ndarray:

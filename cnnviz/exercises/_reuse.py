@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz.exercises._grading import Question, Unreadable
+from cnnviz.exercises._grading import ONE_NUMBER, Question, Unreadable
 
 BEATS, CLOSE, WORSE, MANY, OTHER, SAME = range(6)  # what the second of two runs is beside the first
 POINTS, A_CLASS = 0.1, 5
@@ -57,7 +57,7 @@ QUESTIONS = {
     "15-trainable": Question(
         right=2565,
         because="512 features for each of 5 classes, and 5 biases: 512·5 + 5.",
-        form="one whole number",
+        form=ONE_NUMBER,
         mistakes=[
             (2560, "These are the weights. Each of the 5 classes has a bias too."),
             (513000, "This is the old head, for 1000 classes. The new one has 5."),

@@ -21,15 +21,7 @@ _HERE = Path(__file__).parent
 
 
 def save(path: str | os.PathLike[str], writers: Mapping[str, Callable[[Path], Any]]) -> Path:
-    """Let the writer for the path's ending write the file, and return its path.
-
-    Raises
-    ------
-    ValueError
-        For another ending.
-    FileNotFoundError
-        When the folder does not exist.
-    """
+    """Let the writer for the path's ending write the file, and return its path; the widgets' `save` says more."""
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"{path!r} is not a path: use a name such as 'widget.html'")
     target = Path(path).expanduser()

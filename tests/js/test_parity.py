@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 
 from cnnviz import kernels, trace
 from cnnviz.geometry import OPS, POOLS, read_layer
@@ -24,17 +23,10 @@ from tests.js.cases import (
     traced,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 COUNT = 6000
 same_padding = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Many threads on small arrays wait for each other more than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @cache

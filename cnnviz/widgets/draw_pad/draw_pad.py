@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
 from torch import Tensor, nn
 
-from cnnviz._checks import _short, _whole
+from cnnviz._checks import _whole
 from cnnviz.data import enlarge
+from cnnviz.inside._layers import check_network
 from cnnviz.models import bundled
 from cnnviz.widgets._drawing import Drawing
-from cnnviz.widgets._errors import refused
+from cnnviz.widgets._errors import check_names, class_names, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.draw_pad.answer import Answer, ask
 from cnnviz.widgets.draw_pad.examples import EXAMPLES
@@ -81,15 +81,10 @@ class DrawPad(ShownWidget):
     ) -> None:
         self._size = _whole("size", size, 8, 256)
         self._slides = shift is not None
-        if classes is not None and not isinstance(classes, (list, tuple)):
-            raise ValueError(f'classes {_short(classes)} is no list of names: use ["cat", "dog"]')
-        self._classes = [str(name) for name in classes or ()]
+        self._classes = class_names(() if classes is None else classes)
         self._model = _network(model)
         self._answered: Any = None
-        unknown = drawn.keys() - {"strokes", "example", *anywidget.AnyWidget.class_trait_names()}
-        if unknown:
-            known = "model, size, classes, shift, strokes, example"
-            raise TypeError(f"DrawPad has no argument {_short(min(unknown))}: use {known}")
+        check_names("DrawPad", drawn, ("model", "size", "classes", "shift", "strokes", "example"))
         super().__init__(shift=shift or 0, **drawn)
         self.on_msg(self._told)
 
@@ -244,6 +239,6 @@ def _shades(maps: np.ndarray) -> np.ndarray:
 
 
 def _network(model: Any) -> nn.Module | None:
-    if model is None or isinstance(model, nn.Module):
-        return model
-    raise ValueError(f"model {_short(model)} is not a network: use models.create('lenet5'), or a torch nn.Module")
+    if model is not None:
+        check_network(model)
+    return model

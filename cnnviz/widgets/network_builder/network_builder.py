@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
 from cnnviz._checks import _by, _either, _is_whole, _short
 from cnnviz.cost import Cost, CostRow, CostTable
 from cnnviz.widgets._drawing import Drawing
-from cnnviz.widgets._errors import IllegalLayer, refused
+from cnnviz.widgets._errors import IllegalLayer, check_names, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.network_builder import picture, stack
 from cnnviz.widgets.network_builder.code import call_of, format_code, parse_code
@@ -76,9 +75,7 @@ class NetworkBuilder(ShownWidget):
         return {"kinds": stack.KINDS, "ranges": stack.RANGES, "forms": {name: _plain_form(name) for name in FORMS}}
 
     def __init__(self, layers: Any = None, input_size: Any = None, **look: Any) -> None:
-        unknown = look.keys() - {"selected"} - set(anywidget.AnyWidget.class_trait_names())
-        if unknown:
-            raise TypeError(f"NetworkBuilder has no argument {_short(min(unknown))}: use layers, input_size, selected")
+        check_names("NetworkBuilder", look, ("layers", "input_size", "selected"))
         size = refused(stack.read_size, (1, 32, 32) if input_size is None else input_size)
         if layers is None or (isinstance(layers, str) and "(" not in layers):
             form = refused(_plain_form, "lenet5" if layers is None else layers)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
@@ -21,13 +20,14 @@ from cnnviz._checks import Pair, _either, _flag, _is_whole, _short, _whole
 from cnnviz.inside._layers import find_target, fitted, quiet
 from cnnviz.widgets import _heartbeat
 from cnnviz.widgets._drawing import Drawing
-from cnnviz.widgets._errors import refused
+from cnnviz.widgets._errors import check_names, class_names, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.draw_pad.picture import percent
 from cnnviz.widgets.occluder.picture import draw
 from cnnviz.widgets.occluder.sweep import Rest, Sweeps
 
 MOST_PICTURES, MOST_SIZES, MOST_PLACES = 12, 4, 40  # places: along one side
+ARGUMENTS = ("model", "pictures", "classes", "sizes", "baseline", "picture", "size", "position", "revealed")
 BARS = 10
 SECONDS = 0.5  # between two reports of how much is computed
 
@@ -89,13 +89,8 @@ class Occluder(ShownWidget):
         baseline: Any = None,
         **look: Any,
     ) -> None:
-        unknown = look.keys() - {"picture", "size", "position", "revealed", *anywidget.AnyWidget.class_trait_names()}
-        if unknown:
-            known = "model, pictures, classes, sizes, baseline, picture, size, position, revealed"
-            raise TypeError(f"Occluder has no argument {_short(min(unknown))}: use {known}")
-        if classes is not None and not isinstance(classes, (list, tuple)):
-            raise ValueError(f'classes {_short(classes)} is no list of names: use ["cat", "dog"]')
-        self._classes = [str(name) for name in classes or ()]
+        check_names("Occluder", look, ARGUMENTS)
+        self._classes = class_names(() if classes is None else classes)
         net = copy.deepcopy(
             quiet(model)
         )  # with weights of its own: the network may learn while the square is looked at

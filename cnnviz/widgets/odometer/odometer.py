@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from cnnviz._checks import _either, _flag, _number, _short
 from cnnviz.cost import Cost, conv_cost, separable_cost
 from cnnviz.widgets import _animation
 from cnnviz.widgets._drawing import Drawing
-from cnnviz.widgets._errors import IllegalLayer, refused
+from cnnviz.widgets._errors import IllegalLayer, check_names, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.odometer import lanes, picture
 
@@ -82,9 +81,7 @@ class MacOdometer(ShownWidget):
         **look: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in _NAMES}
-        unknown = look.keys() - set(anywidget.AnyWidget.class_trait_names())
-        if unknown:
-            raise TypeError(f"MacOdometer has no argument {_short(min(unknown))}: use {_either(_NAMES)}")
+        check_names("MacOdometer", look, _NAMES)
         super().__init__(**given, **look)
 
     @traitlets.validate(*_SIZES)

@@ -14,8 +14,9 @@ import traitlets
 from PIL import Image
 
 from cnnviz import images
-from cnnviz._checks import _short, _whole
+from cnnviz._checks import _whole
 from cnnviz.data import Data, _folder, split
+from cnnviz.widgets._errors import class_names
 from cnnviz.widgets._shown import ShownWidget
 
 MOST_BYTES, MOST_CLASSES = 200_000_000, 100  # in all
@@ -54,9 +55,7 @@ class PictureBox(ShownWidget):
     _notes = traitlets.List().tag(sync=True)  # what was refused, and why
 
     def __init__(self, classes: Sequence[str] = ("", ""), **further: Any) -> None:
-        if not isinstance(classes, (list, tuple)) or not 1 <= len(classes) <= MOST_CLASSES:
-            raise ValueError(f'classes {_short(classes)} is no list of names: use ["cat", "dog"]')
-        self._classes = [_Class(_clean(name)) for name in classes]
+        self._classes = [_Class(_clean(name)) for name in class_names(classes, least=1, most=MOST_CLASSES)]
         super().__init__(**further)
         self.on_msg(self._told)
         self._show()

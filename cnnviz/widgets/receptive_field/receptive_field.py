@@ -7,14 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import traitlets
 
 from cnnviz import geometry
 from cnnviz._checks import Pair, _by, _short, _whole
 from cnnviz.widgets._drawing import Drawing
-from cnnviz.widgets._errors import refused
+from cnnviz.widgets._errors import check_names, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.receptive_field import picture, stack
 from cnnviz.widgets.receptive_field.effective import Effective, measure, middle
@@ -81,10 +80,7 @@ class ReceptiveField(ShownWidget):
         model: nn.Module | None = None,
         **look: Any,
     ) -> None:
-        unknown = look.keys() - {"position", "back"} - set(anywidget.AnyWidget.class_trait_names())
-        if unknown:
-            names = "layers, against, input_size, model, position, back"
-            raise TypeError(f"ReceptiveField has no argument {_short(min(unknown))}: use {names}")
+        check_names("ReceptiveField", look, ("layers", "against", "input_size", "model", "position", "back"))
         read = refused(stack.read_any, layers)
         read = (read + refused(stack.read_any, against))[:2] if against is not None else read
         if model is not None:
