@@ -140,6 +140,11 @@ def test_the_chart_has_every_point_by_name_with_its_numbers():
     assert {(trace["mode"], trace["marker"]["opacity"]) for trace in names} == {("markers+text", 0)}
 
 
+def test_networks_without_parameters_have_a_place_in_the_chart():
+    rows = Compared("pool", "a", 10.0, None, 0, 5, 1), Compared("product", "a", 20.0, None, 0, 50, 1)
+    assert Comparison(rows).figure().data[0].y == (10.0, 20.0)
+
+
 def test_names_stand_beside_their_discs_and_not_over_each_other_or_the_edge():
     rows = [Compared(f"net{n}", "a", 70.0, None, 100, macs, 1) for n, macs in enumerate((10, 10, 10, 1000))]
     figure = json.loads(Comparison(tuple(rows)).figure().to_json())
@@ -170,6 +175,14 @@ def test_tables_are_escaped_and_saved(tmp_path):
         (lambda: compare(["lenet5"], accuracy=[70]), r"accuracy \[70\] is not a dictionary: give \{name: per cent\}"),
         (lambda: compare(["lenet5"], accuracy={"lenet5": 130}), "accuracy of lenet5: 130 is not a number of per cent"),
         (lambda: compare(["lenet5"]).figure(), "no accuracy is known for lenet5"),
+        (lambda: compare(3), "networks 3 is not a list of names, modules or cost tables"),
+        (
+            lambda: compare({"still": nn.Identity(), "lenet5": "lenet5"}, {"still": 10, "lenet5": 60}).figure(),
+            "still has no MACs, and a logarithmic axis no place for 0: leave it out of the chart",
+        ),
+        (lambda: NETS.within(macs="1e9"), "macs '1e9' is not a number of at least 0, or None for no limit"),
+        (lambda: NETS.within(params=float("nan")), "params nan is not a number of at least 0, or None for no limit"),
+        (lambda: NETS.within(families="resnet"), r"families 'resnet' is one name: give a list, \['resnet'\]"),
     ],
 )
 def test_bad_input_is_named(call, message):
