@@ -32,6 +32,7 @@ class Published(NamedTuple):
     source: str
     words: str = ""  # what is known about how it came about
     step: int = 0  # the line that it counts up to
+    side: int = 224  # of the square colour picture that it is for
 
 
 HE = "He et al., Deep Residual Learning, table 1"
@@ -39,9 +40,16 @@ HE_ON_VGG = "He et al., Deep Residual Learning, on VGG"
 VGG_TABLE = "Simonyan and Zisserman, table 2"
 HOWARD = "Howard et al., MobileNets, tables 6 and 7"
 FIRST_1X1 = "Its bottleneck strides in the first 1x1, which makes {} billion MACs; the form in use strides in the 3x3."
+INCEPTION = "Szegedy et al., Rethinking the Inception Architecture"
+TIMES = "about 2.5 times GoogLeNet's 1.5"
+V2 = "The paper prints the channels between its blocks, not the widths inside them; here these are v3's."
+V3 = "It does not say how it counted the network that was released."
+BUDGET = "It is the budget that its authors set themselves."
 CUT = "The paper cuts its digits off where others round."
 CONVOLUTIONS = "Its convolutions alone are 15.35."
 PAPERS = {
+    "alexnet_2012": [Published(60e6, 1e6, "parameters", "Krizhevsky et al., ImageNet Classification, abstract", CUT)],
+    "googlenet_2014": [Published(1.5e9, 1e8, "MACs", "Szegedy et al., Going Deeper, section 1", BUDGET)],
     "resnet18": [Published(1.8e9, 1e8, "FLOPs", HE)],
     "resnet34": [Published(3.6e9, 1e8, "FLOPs", HE, CUT)],
     "resnet50": [Published(3.8e9, 1e8, "FLOPs", HE, f"{FIRST_1X1.format(3.858)} {CUT}")],
@@ -52,6 +60,8 @@ PAPERS = {
         Published(138e6, 1e6, "parameters", VGG_TABLE),
     ],
     "vgg19": [Published(19.6e9, 1e8, "FLOPs", HE_ON_VGG), Published(144e6, 1e6, "parameters", VGG_TABLE)],
+    "inception_v2": [Published(3.75e9, 1e7, "MACs", f"{INCEPTION}, section 6, {TIMES}", V2, side=299)],
+    "inception_v3": [Published(5e9, 1e9, "MACs", f"{INCEPTION}, abstract", V3, side=299)],
     "mobilenet_v1": [Published(569e6, 1e6, "MACs", HOWARD), Published(4.2e6, 1e5, "parameters", HOWARD)],
     "squeezenet1_0": [Published(1.2e6, 1e5, "parameters", "Iandola et al., SqueezeNet: 4.8 MB of four-byte values")],
 }
@@ -134,7 +144,8 @@ def audit(model: Any, input_size: Any = None, lectures: bool = False) -> Audit:
     steps = _steps(table)
     params = table.total.params
     figures = [*PAPERS.get(table.title, ()), *(LECTURES.get(table.title, ()) if lectures else ())]
-    return Audit(table.title, params, steps, tuple(_explained(figure, params, steps) for figure in figures))
+    values = table.sizes.inputs // table.sizes.value
+    return Audit(table.title, params, steps, tuple(_explained(figure, params, steps, values) for figure in figures))
 
 
 def _steps(table: CostTable) -> tuple[Step, ...]:
@@ -153,11 +164,16 @@ def _steps(table: CostTable) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _explained(figure: Published, params: int, steps: tuple[Step, ...]) -> str:
-    """A published figure, the count that it stands for, and the gap that is left, in words."""
+def _explained(figure: Published, params: int, steps: tuple[Step, ...], values: int) -> str:
+    """A published figure, the count that it stands for, and the gap that is left, in words.
+
+    ``values`` are those of the picture that was counted, 0 if nobody knows.
+    """
     said = f"{figure.source}: {_short(figure.figure)} {figure.claims}."
     if figure.claims == "parameters":
         return _joined(said, _verdict(figure, params, "the parameters counted here"), figure.words)
+    if values not in (0, 3 * figure.side**2):
+        return f"{said} That is for pictures of 3x{figure.side}x{figure.side}; this count is for another size."
     step = steps[figure.step]
     meaning = f"the MACs of {steps[0].counted}"
     if figure.step:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import cycle
 from math import log10
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,10 +51,19 @@ class Comparison:
     ) -> Comparison:
         """The networks that stay inside a budget, or belong to some families.
 
+        Raises
+        ------
+        ValueError
+            For a limit that is no number of at least 0, or families that are one name instead of a list.
+
         >>> nets = (Compared("a", "a", 70.0, None, 5, 10, 1), Compared("b", "b", 75.0, None, 9, 30, 1))
         >>> [net.name for net in Comparison(nets).within(macs=20)]
         ['a']
         """
+        _check_limit("macs", macs)
+        _check_limit("params", params)
+        if isinstance(families, str):
+            raise ValueError(f"families {families!r} is one name: give a list, [{families!r}]")
         wanted = None if families is None else set(families)
         kept = (
             row
@@ -86,7 +96,7 @@ class Comparison:
         Raises
         ------
         ValueError
-            If no network has a known accuracy: give ``compare`` an ``accuracy``.
+            If no network has a known accuracy (give ``compare`` an ``accuracy``), or one of them does no MACs.
         """
         import plotly.graph_objects as go
         from plotly.colors import qualitative
@@ -95,6 +105,11 @@ class Comparison:
         if not rows:
             names = ", ".join(row.name for row in self.rows)
             raise ValueError(f"no accuracy is known for {names}: give compare(..., accuracy={{name: per cent}})")
+        for row in rows:
+            if not row.macs:
+                raise ValueError(
+                    f"{row.name} has no MACs, and a logarithmic axis no place for 0: leave it out of the chart"
+                )
         x_range, y_range = _room([log10(row.macs / 1e9) for row in rows], 0.12), _room([row.top1 for row in rows], 0.1)
         places = _label_places(rows, x_range, y_range)
         chart = go.Figure()
@@ -114,7 +129,7 @@ class Comparison:
                     "opacity": 0.6,
                     "size": [row.params for row in members],
                     "sizemode": "area",
-                    "sizeref": 2 * rows[0].params / LARGEST_BUBBLE**2,
+                    "sizeref": 2 * max(rows[0].params, 1) / LARGEST_BUBBLE**2,
                     "sizemin": 3,
                 },
                 hovertemplate=(
@@ -181,6 +196,8 @@ def compare(
 
     if isinstance(networks, str):
         raise ValueError(f"networks {networks!r} is one name: give a list of names, [{networks!r}]")
+    if not (networks is None or isinstance(networks, Iterable)):
+        raise ValueError(f"networks {str(networks)[:60]} is not a list of names, modules or cost tables")
     chosen = sorted(models.published()) if networks is None else networks
     pairs = list(chosen.items()) if isinstance(chosen, Mapping) else [(None, network) for network in chosen]
     if not pairs:
@@ -211,6 +228,12 @@ def _compared(label: str | None, network: Any, given: dict[str, float], input_si
     return Compared(name, family, top1, top5, table.total.params, table.total.macs, table.total.activations)
 
 
+def _check_limit(name: str, limit: Any) -> None:
+    number = isinstance(limit, Real) and not isinstance(limit, bool)
+    if limit is not None and not (number and limit >= 0):
+        raise ValueError(f"{name} {limit!r} is not a number of at least 0, or None for no limit")
+
+
 def _room(values: list[float], share: float) -> list[float]:
     """From the lowest to the highest value, with room for labels."""
     low, high = min(values), max(values)
@@ -225,7 +248,7 @@ def _label_places(rows: list[Compared], x_range: list[float], y_range: list[floa
     for row in reversed(rows):
         x = WIDTH * (log10(row.macs / 1e9) - x_range[0]) / (x_range[1] - x_range[0])
         y = HEIGHT * (row.top1 - y_range[0]) / (y_range[1] - y_range[0])
-        radius, half = LARGEST_BUBBLE / 2 * (row.params / rows[0].params) ** 0.5 + 2, 3.3 * len(row.name)
+        radius, half = LARGEST_BUBBLE / 2 * (row.params / max(rows[0].params, 1)) ** 0.5 + 2, 3.3 * len(row.name)
         sides = {"middle right": (1, 0), "middle left": (-1, 0), "top center": (0, 1), "bottom center": (0, -1)}
         sides |= {f"{v} {h}": (a, b) for v, b in (("top", 1), ("bottom", -1)) for h, a in (("right", 1), ("left", -1))}
         boxes = {}

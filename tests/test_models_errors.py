@@ -57,6 +57,22 @@ def test_numpys_whole_numbers_count():
     assert models.create("squeezenet1_1", num_classes=np.int64(7)).classifier[1].out_channels == 7
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "plain"),
+    [
+        ("resnet_cifar", {"depth": np.int64(8), "width": np.int8(4)}, {"depth": 8, "width": 4}),
+        ("mobilenet_v1", {"width_mult": np.float32(0.25)}, {"width_mult": 0.25}),
+        ("shufflenet_v1", {"groups": np.int64(2)}, {"groups": 2}),
+        ("vgg11", {"dropout": np.float32(0.5)}, {"dropout": 0.5}),
+    ],
+)
+def test_numpys_numbers_count_in_every_option(name, options, plain):
+    with torch.device("meta"):
+        net, same = models.create(name, **options), models.create(name, **plain)
+    assert str(net) == str(same)
+    assert net.options == same.options
+
+
 def test_an_unknown_option_is_answered_with_those_that_work():
     with pytest.raises(ValueError) as error:
         models.create("resnet18", depth=3)
@@ -86,6 +102,9 @@ def test_other_options_are_checked_too():
         ValueError, match=r"groups 5 is not one of those that the paper gives widths for: 1, 2, 3, 4, 8"
     ):
         models.create("shufflenet_v1", groups=5)
+    for groups in ([], 3.0, None):
+        with pytest.raises(ValueError, match="is not one of those that the paper gives widths for"):
+            models.create("shufflenet_v1", groups=groups)
     with pytest.raises(ValueError, match="growth_rate 0 is not a whole number of at least 1"):
         models.create("densenet121", growth_rate=0)
     with pytest.raises(ValueError, match="resnet18: small 1 is not True or False"):

@@ -139,4 +139,6 @@ def _checked(name: str, option: str, value: Any, default: Any) -> Any:
         raise ValueError(f"{name}: {option} {value!r} is not True or False")
     if option.startswith("dropout") and isinstance(default, float) and not (number and 0 <= value < 1):
         raise ValueError(f"{name}: {option} {value!r} is not a number from 0 to below 1")
+    if number and not isinstance(value, (int, float)):  # NumPy's, which torch's layers do not all take
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
     return value

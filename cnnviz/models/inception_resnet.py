@@ -102,7 +102,8 @@ def inception_resnet_v2(
     C, if not the form's own. ``small`` is for 32x32, as in ``inception_v4``.
     """
     chosen, w, pad = choose("form", form, FORMS), scale(width_mult), int(small)
-    (a, b, c), (scale_a, scale_b, scale_c) = check_three("blocks", blocks or chosen.blocks), chosen.scales
+    a, b, c = chosen.blocks if blocks is None else check_three("blocks", blocks, FORMS["paper"].blocks)
+    scale_a, scale_b, scale_c = chosen.scales
     first = released_stem if form == "released" else stem
     plan = [
         ("stem", 1, lambda n: build(n, first(small), w)),  # 320 (paper: 384), 35, 35

@@ -88,10 +88,10 @@ def average() -> nn.AvgPool2d:
     return nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)
 
 
-def check_three(option: str, counts: object) -> tuple[int, int, int]:
+def check_three(option: str, counts: object, such_as: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return how many modules A, B and C there are, or refuse."""
     if not isinstance(counts, (tuple, list)) or len(counts) != 3:
-        raise ValueError(f"{option} {counts!r} is not three numbers, those of the {option} A, B and C: use (4, 7, 3)")
+        raise ValueError(f"{option} {counts!r} is not three numbers, those of the {option} A, B and C: use {such_as}")
     for count in counts:
         check_whole(option, count)
     return tuple(counts)
@@ -107,7 +107,7 @@ def inception_v4(
     ``modules`` says how many there are of A, B and C; (1, 1, 1) is the quickest net. ``small`` is for 32x32: the stem
     halves the picture once (35x35 becomes 16x16), and padding makes the rest 8x8 and 4x4.
     """
-    (a, b, c), w, pad = check_three("modules", modules), scale(width_mult), int(small)
+    (a, b, c), w, pad = check_three("modules", modules, (4, 7, 3)), scale(width_mult), int(small)
     plan = [
         ("stem", 1, lambda channels: build(channels, stem(small), w)),  # 384, 35, 35
         ("a", a, lambda channels: build(channels, module_a(), w)),  # 384, 35, 35

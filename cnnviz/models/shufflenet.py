@@ -139,7 +139,7 @@ def shufflenet_v1(num_classes: int = 1000, in_channels: int = 3, small: bool = F
 
     ``small`` is for 32x32: a first convolution of stride 1 and no pool behind it.
     """
-    if groups not in V1_CHANNELS or isinstance(groups, bool):
+    if not isinstance(groups, int) or isinstance(groups, bool) or groups not in V1_CHANNELS:
         known = ", ".join(map(str, V1_CHANNELS))
         raise ValueError(f"groups {groups!r} is not one of those that the paper gives widths for: {known}")
     width = V1_CHANNELS[groups]
