@@ -1,0 +1,91 @@
+"""Layers that are one tensor operation: which, with which arguments. Private.
+
+Torch's way from the call of such a layer to its operation takes most of a count's time. What these layers do is said
+here once more, and a test holds the bills that come of it to those of torch's own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
+
+aten = torch.ops.aten
+Call = tuple[Any, tuple]  # an operation and its arguments
+Rule = Callable[[Any, torch.Tensor], Call | None]
+
+
+def _convolution(layer: nn.Conv2d, x: torch.Tensor) -> Call | None:
+    if x.dim() != 4 or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        return None
+    weight, bias = layer._parameters["weight"], layer._parameters["bias"]
+    window = layer.stride, layer.padding, layer.dilation
+    return aten.convolution.default, (x, weight, bias, *window, False, (0, 0), layer.groups)
+
+
+def _batch_norm(layer: nn.BatchNorm2d, x: torch.Tensor) -> Call | None:
+    mean, var = layer._buffers["running_mean"], layer._buffers["running_var"]
+    if x.dim() != 4 or layer.training or mean is None or var is None:
+        return None
+    own = layer._parameters
+    return aten.native_batch_norm.default, (x, own["weight"], own["bias"], mean, var, False, layer.momentum, layer.eps)
+
+
+def _relu(layer: nn.ReLU, x: torch.Tensor) -> Call:
+    return (aten.relu_ if layer.inplace else aten.relu).default, (x,)
+
+
+def _relu6(layer: nn.ReLU6, x: torch.Tensor) -> Call:
+    return (aten.hardtanh_ if layer.inplace else aten.hardtanh).default, (x, 0.0, 6.0)
+
+
+def _max_pool(layer: nn.MaxPool2d, x: torch.Tensor) -> Call | None:
+    if layer.return_indices:
+        return None
+    window = layer.kernel_size, layer.stride, layer.padding, layer.dilation
+    return aten.max_pool2d_with_indices.default, (x, *window, layer.ceil_mode)
+
+
+def _average_pool(layer: nn.AvgPool2d, x: torch.Tensor) -> Call:
+    return aten.avg_pool2d.default, (x, layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+
+
+_RULES: dict[type, Rule] = {
+    nn.Conv2d: _convolution, nn.BatchNorm2d: _batch_norm, nn.ReLU: _relu, nn.ReLU6: _relu6,
+    nn.MaxPool2d: _max_pool, nn.AvgPool2d: _average_pool,
+}  # fmt: skip
+_OWN = {"forward", "_conv_forward", "_check_input_dim"}  # methods that someone may have replaced on one layer
+
+
+def rule_of(layer: nn.Module) -> Rule | None:
+    """The rule of a layer of exactly a class of torch's, to be asked with an input; None for any other."""
+    rule = _RULES.get(type(layer))
+    if rule and layer.forward.__module__.startswith("torch.nn.") and layer._parameters.keys() <= {"weight", "bias"}:
+        return rule
+    return None
+
+
+def untouched(layer: nn.Module) -> bool:
+    """Whether a call of the layer would run its class's forward and nothing else."""
+    own = layer.__dict__
+    hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
+    return not (hooks or own["_modules"] or _OWN & own.keys() or _has_any_global_hook())
+
+
+def depth() -> tuple[int, int]:
+    """How many modes are asked about each function and each operation."""
+    return torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()
+
+
+def plain_state() -> bool:
+    """Whether an operation would reach a dispatch mode as it was called: no autograd, autocast, vmap, tracing."""
+    return not (
+        torch.is_grad_enabled()
+        or torch.is_inference_mode_enabled()
+        or torch._C._is_any_autocast_enabled()
+        or torch._C._functorch.peek_interpreter_stack()
+        or torch._C._get_tracing_state()
+    )
