@@ -177,7 +177,8 @@ class CostTable:
     @property
     def total(self) -> Cost:
         """Sum of the rows."""
-        return sum((row.cost for row in self.rows), Cost())
+        rows = self.rows
+        return Cost(sum(row.params for row in rows), sum(row.macs for row in rows), sum(row.activations for row in rows))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -186,7 +186,10 @@ def shape_of(size: Any, given: Any) -> tuple[int, ...]:
 
 def _on_meta(job: _Job) -> CostTable | None:
     with ExitStack() as stack:
-        runner = (job.module.train(job.training), job.module, {}) if job.ours else _twin(job, bare, stack)
+        if job.ours:
+            for part in job.module.modules():  # as `train` does, which looks at each twice
+                vars(part)["training"] = job.training
+        runner = (job.module, job.module, {}) if job.ours else _twin(job, bare, stack)
         return _recorded(job, runner, tuple(map(bare, job.examples)), "meta", MetaByDefault())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import _C, nn
 from torch.nn.modules.module import _has_any_global_hook
 
 aten = torch.ops.aten
@@ -75,17 +75,20 @@ def untouched(layer: nn.Module) -> bool:
     return not (hooks or own["_modules"] or _OWN & own.keys() or _has_any_global_hook())
 
 
-def depth() -> tuple[int, int]:
-    """How many modes are asked about each function and each operation."""
-    return torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()
+def surroundings() -> tuple:
+    """What decides, beside a layer, which operations its call leads to.
 
-
-def plain_state() -> bool:
-    """Whether an operation would reach a dispatch mode as it was called: no autograd, autocast, vmap, tracing."""
-    return not (
-        torch.is_grad_enabled()
-        or torch.is_inference_mode_enabled()
-        or torch._C._is_any_autocast_enabled()
-        or torch._C._functorch.peek_interpreter_stack()
-        or torch._C._get_tracing_state()
+    How many modes are asked about functions and operations; and autograd, inference mode, autocast, vmap, tracing.
+    """
+    return (
+        _C._len_torch_function_stack(),
+        _C._len_torch_dispatch_stack(),
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        _C._is_any_autocast_enabled(),
+        _C._functorch.peek_interpreter_stack(),
+        _C._get_tracing_state(),
     )
+
+
+PLAIN = (False, False, False, None, None)  # the last five, where a layer leads to the operation that is said above

@@ -70,11 +70,12 @@ def _dense_in_memory(rule: Callable[..., list[Of] | None]) -> Callable[..., list
     """The rule, for arguments that are meta tensors of one type, the first of them without gaps; else None."""
 
     def asked(x: Any, *args: Any) -> list[Of] | None:
-        if not (type(x) in _TENSORS and x.is_meta and x.is_contiguous()):
+        if type(x) not in _TENSORS or not x.is_meta or not x.is_contiguous():
             return None
+        dtype = x.dtype
         for other in args[:4]:
             if type(other) not in _NO_TENSORS and isinstance(other, torch.Tensor):
-                if not other.is_meta or other.dtype != x.dtype:
+                if not other.is_meta or other.dtype != dtype:
                     return None
         return rule(x, *args)
 
@@ -138,12 +139,13 @@ def _spread(x: torch.Tensor, size: Any) -> list[Of] | None:
 
 
 def _normed(x: torch.Tensor, *args: Any) -> list[Of] | None:
-    shape = x.shape
-    channels = shape[1:2]
+    if x.dim() < 2:
+        return None
+    channels = x.shape[1]
     for tensor in args[:4]:
-        if tensor is not None and tensor.shape != channels:
+        if tensor is not None and (tensor.dim() != 1 or tensor.numel() != channels):
             return None
-    return [(shape, None), (channels, None), (channels, None)] if channels else None
+    return [(x.shape, None), ((channels,), None), ((channels,), None)]
 
 
 def _dense(bias: torch.Tensor, x: torch.Tensor, weight: torch.Tensor) -> list[Of] | None:

@@ -21,7 +21,7 @@ ACTIVATIONS = {
 TOUCHED = {
     "bias": {"addmm", "convolution"},
     "norm": _fields.NORMS,
-    "activation": ACTIVATIONS,
+    "activation": ACTIVATIONS | {f"{name}_" for name in ACTIVATIONS},
     "pooling": _fields.POOLS | _fields.ADAPTIVE | {"mean"},
 }
 NOTHING = Other()
@@ -83,7 +83,7 @@ def facts(func: Any) -> Facts:
         draws=torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()),
         borrows_shape=name.endswith("_like") or name.startswith("new_"),
         keeps_places=_fields.keeps_places(func, name),
-        touches=next((touched for touched, names in TOUCHED.items() if name.removesuffix("_") in names), None),
+        touches=next((touched for touched, names in TOUCHED.items() if name in names), None),
     )
 
 
@@ -117,5 +117,5 @@ def more(other: Other, told: Facts, args: tuple, source: torch.Tensor | None, ou
         return other
     count = (source if touched == "pooling" else out).numel()
     if other is NOTHING:
-        return Other(*[0] * Other._fields.index(touched), count)
+        return Other(**{touched: count})
     return other._replace(**{touched: getattr(other, touched) + count})

@@ -106,7 +106,7 @@ class Recorder(TorchDispatchMode):
 
         By the place where torch keeps a module's compiled form, which is asked first: a hook costs more.
         """
-        self._depth = _layers.depth()
+        self._usual = (*_layers.surroundings()[:2], *_layers.PLAIN)
         before = {part: part.__dict__[_CALL] for part in self.paths if _CALL in part.__dict__}
         for part in self.paths:
             rule = _layers.rule_of(part)
@@ -140,46 +140,39 @@ class Recorder(TorchDispatchMode):
 
     def _short(self, module: nn.Module, rule: _layers.Rule, *args: Any, **kwargs: Any) -> Any:
         """The same for a layer that is one operation, which is written down without being run, if all is as usual."""
-        if len(args) == 1 and not kwargs and _layers.depth() == self._depth and _layers.untouched(module):
-            with torch._C.DisableTorchFunction():
-                if _layers.plain_state():
-                    with torch._C._DisableTorchDispatch():
-                        output = self._one_operation(module, rule, args[0])
-                    if output is not None:
-                        return output
+        if len(args) == 1 and not kwargs and _layers.surroundings() == self._usual and _layers.untouched(module):
+            with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
+                output = self._one_operation(module, rule, args[0])
+            if output is not None:
+                return output
         return self._whole(module, *args, **kwargs)
 
     def _one_operation(self, module: nn.Module, rule: _layers.Rule, x: torch.Tensor) -> torch.Tensor | None:
         """What `_enter`, `_note` and `_leave` do, where there is one input, one operation and one output."""
         try:
             func, args = rule(module, x) or (None, ())
-            found = foremost(func, args)
+            result, spare = foremost(func, args) or (None, 0)
             keys = [t.untyped_storage()._cdata for t in args[:5] if type(t) in _TENSORS]
         except Exception:  # torch will say it in its own words
             return None
-        if found is None:
+        if result is None:
             return None
-        result, spare = found
         traced = [self._traced[key] for key in keys if key in self._traced]
         told = _operations.facts(func)
         field = traced[0][1] if len(traced) == 1 else _fields.merged([seen for _, seen in traced])
         if field is not None and not told.keeps_places:
             field = _fields.after(told.name, args, field, result, alias=False)
         index = self._open(self.paths[module] or self.title, type(module).__name__, shared=True)
-        draft = self.drafts[index]
-        key = keys[0]
+        draft, key = self.drafts[index], _key(result)
         if result is not x:
-            key = _key(result)
-            self._keep(key, result)
-            if spare and self._live + spare > self.peak:
-                self.peak = self._live + spare
+            self._keep(key, result, spare)
             draft.activations = result.numel()
         self._traced[key] = index, field
-        draft.output_shape, draft.seen, draft.done = self._shape(result), field, True
-        draft.macs = _operations.flops(told, args, {}, result) // 2
-        draft.other = _operations.more(draft.other, told, args, x, result)
-        draft.inputs = {row: None for row, _ in traced}
         draft.params = sum([self._unclaimed.pop(key, 0) for key in keys])
+        draft.macs = _operations.flops(told, args, {}, result) // 2
+        draft.output_shape, draft.seen, draft.done = self._shape(result), field, True
+        draft.inputs = {row: None for row, _ in traced}
+        draft.other = _operations.more(draft.other, told, args, x, result)
         return result
 
     def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
@@ -188,8 +181,8 @@ class Recorder(TorchDispatchMode):
         if not has_parts(module):
             draft = self._open(path or self.title, type(module).__name__, shared=True)
         tensors = _tensors(args) + _tensors(kwargs)
-        given = tuple(tuple(t.shape) for t in tensors)
-        self.stack.append(Frame(path, module, draft, given, frozenset(map(_key, tensors))))
+        given = tuple([tuple(t.shape) for t in tensors])
+        self.stack.append(Frame(path, module, draft, given, frozenset([_key(t) for t in tensors])))
 
     def _leave(self, module: nn.Module, output: Any) -> None:
         while self.stack[-1].module is not module or len(self.stack) == 1:  # a forward that caught an exception
@@ -248,7 +241,7 @@ class Recorder(TorchDispatchMode):
         if facts.composite:
             with self:
                 return func.decompose(*args, **kwargs)
-        sources = _tensors((args, kwargs))
+        sources = _tensors(args) + _tensors(kwargs)
         try:
             out = known(func, args) if args and not kwargs else None
             out = func(*args, **kwargs) if out is None else out
@@ -312,25 +305,29 @@ class Recorder(TorchDispatchMode):
         shape = tuple(tensor.shape)
         return shape[1:] if shape and shape[0] == self.batch else shape
 
-    def _keep(self, key: int, tensor: torch.Tensor) -> None:
-        """Count the bytes of a new storage until it dies."""
+    def _keep(self, key: int, tensor: torch.Tensor, beside: int = 0) -> None:
+        """Count the bytes of a new storage until it dies; those ``beside`` it die at once."""
         if tensor.layout != torch.strided:
             return
         storage = tensor.untyped_storage()
         size = storage.nbytes()
         self._alive[key] = weakref.ref(storage, partial(self._drop, key, size))
         self._live += size
-        if self._live > self.peak:
-            self.peak = self._live
+        if self._live + beside > self.peak:
+            self.peak = self._live + beside
 
     def _drop(self, key: int, size: int, _: Any) -> None:
         self._live -= size
         self._traced.pop(key, None)
+        del self._alive[key]
 
 
 def has_parts(module: nn.Module) -> bool:
     """Whether a module holds others."""
-    return bool(module._modules) and any(part is not None for part in module._modules.values())
+    for part in module._modules.values():
+        if part is not None:
+            return True
+    return False
 
 
 def own_parameters(part: nn.Module) -> list[nn.Parameter]:

@@ -7,6 +7,7 @@ have torch construct one layer of each form, and make those of a network alike.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -104,7 +105,8 @@ def _like(form: Layer, shapes: dict[str, tuple[int, ...]], **numbers: int) -> La
     """A layer that differs from ``form`` in the shapes of its tensors and in some numbers."""
     layer = object.__new__(type(form))
     own = vars(layer)
-    own.update({name: value.copy() if isinstance(value, _HELD) else value for name, value in vars(form).items()})
+    for name, value in vars(form).items():
+        own[name] = (value.copy() if value else type(value)()) if type(value) in _HELD else value
     own.update(numbers)
     with torch._C.DisableTorchFunction():  # the mode above would be asked about each tensor
         for tensors in own["_parameters"], own["_buffers"]:
@@ -115,4 +117,4 @@ def _like(form: Layer, shapes: dict[str, tuple[int, ...]], **numbers: int) -> La
     return layer
 
 
-_HELD = (dict, list, set)
+_HELD = {dict, OrderedDict, list, set}
