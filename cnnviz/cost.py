@@ -178,7 +178,7 @@ class CostTable:
     def total(self) -> Cost:
         """Sum of the rows."""
         rows = self.rows
-        return Cost(sum(row.params for row in rows), sum(row.macs for row in rows), sum(row.activations for row in rows))
+        return Cost(*(sum([getattr(row, name) for row in rows]) for name in ("params", "macs", "activations")))
 
     def __len__(self) -> int:
         return len(self.rows)

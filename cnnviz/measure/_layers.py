@@ -19,7 +19,9 @@ Rule = Callable[[Any, torch.Tensor], Call | None]
 
 
 def _convolution(layer: nn.Conv2d, x: torch.Tensor) -> Call | None:
-    if x.dim() != 4 or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+    if x.dim() != 4 or not x.is_floating_point():  # a complex one is three real ones
+        return None
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         return None
     weight, bias = layer._parameters["weight"], layer._parameters["bias"]
     window = layer.stride, layer.padding, layer.dilation
@@ -57,13 +59,13 @@ _RULES: dict[type, Rule] = {
     nn.Conv2d: _convolution, nn.BatchNorm2d: _batch_norm, nn.ReLU: _relu, nn.ReLU6: _relu6,
     nn.MaxPool2d: _max_pool, nn.AvgPool2d: _average_pool,
 }  # fmt: skip
-_OWN = {"forward", "_conv_forward", "_check_input_dim"}  # methods that someone may have replaced on one layer
 
 
 def rule_of(layer: nn.Module) -> Rule | None:
     """The rule of a layer of exactly a class of torch's, to be asked with an input; None for any other."""
-    rule = _RULES.get(type(layer))
-    if rule and layer.forward.__module__.startswith("torch.nn.") and layer._parameters.keys() <= {"weight", "bias"}:
+    kind = type(layer)
+    rule = _RULES.get(kind)
+    if rule and kind.forward.__module__.startswith("torch.nn.") and layer._parameters.keys() <= {"weight", "bias"}:
         return rule
     return None
 
@@ -71,8 +73,17 @@ def rule_of(layer: nn.Module) -> Rule | None:
 def untouched(layer: nn.Module) -> bool:
     """Whether a call of the layer would run its class's forward and nothing else."""
     own = layer.__dict__
-    hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"] or own["_backward_pre_hooks"]
-    return not (hooks or own["_modules"] or _OWN & own.keys() or _has_any_global_hook())
+    return not (
+        own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
+        or own["_modules"]
+        or "forward" in own
+        or "_conv_forward" in own
+        or "_check_input_dim" in own
+        or _has_any_global_hook()
+    )
 
 
 def surroundings() -> tuple:

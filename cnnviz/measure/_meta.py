@@ -17,6 +17,8 @@ from cnnviz.measure._fields import last, pool_arguments
 
 aten = torch.ops.aten
 _META = torch.device("meta")
+Of = tuple[tuple[int, ...], torch.dtype | None]  # shape and type of a new tensor; None: the first argument's type
+Rule = Callable[..., list[Of] | torch.Tensor | None]  # of an operation's arguments: what it makes, or the one it changes
 _TENSORS = {torch.Tensor, nn.Parameter}
 _NO_TENSORS = {int, float, bool, tuple, list, type(None)}  # asking these whether they are tensors takes a while
 
@@ -28,25 +30,28 @@ def bare(tensor: torch.Tensor, device: Any = "meta") -> torch.Tensor:
 
 def known(func: Any, args: tuple) -> Any:
     """The result of the commonest operations on meta tensors, if nothing is wrong with them; else None."""
-    rule = _RULES.get(func)
-    found = rule(*args) if rule else None
+    rule = RULES.get(func)
+    return rule and result(rule, args)
+
+
+def result(rule: Rule, args: tuple) -> Any:
+    """The result that a rule states; None where something is wrong with the arguments."""
+    found = rule(*args)
     if found is None or isinstance(found, torch.Tensor):
         return found
     made = tuple([_made(args[0], of) for of in found])
     return made if len(made) > 1 else made[0]
 
 
-def foremost(func: Any, args: tuple) -> tuple[torch.Tensor, int] | None:
-    """The first tensor of a known result, and how many bytes the others would take."""
-    rule = _RULES.get(func)
-    found = rule(*args) if rule else None
+def foremost(rule: Rule, args: tuple) -> tuple[torch.Tensor | None, int]:
+    """The first tensor of that result, and how many bytes the others would take."""
+    found = rule(*args)
     if found is None or isinstance(found, torch.Tensor):
-        return None if found is None else (found, 0)
-    x, (of, *others) = args[0], found
-    return _made(x, of), sum([prod(shape) * (dtype or x.dtype).itemsize for shape, dtype in others]) if others else 0
-
-
-Of = tuple[tuple[int, ...], torch.dtype | None]  # shape and type of a new tensor; None: the first argument's type
+        return found, 0
+    x, beside = args[0], 0
+    for shape, dtype in found[1:]:
+        beside += prod(shape) * (dtype.itemsize if dtype else x.element_size())
+    return _made(x, found[0]), beside
 
 
 def _made(x: Any, of: Of) -> torch.Tensor:
@@ -178,7 +183,7 @@ def _joined(tensors: Any, axis: int = 0) -> list[Of] | None:
 
 
 _FUNCTIONS = ("relu", "tanh", "sigmoid", "hardtanh", "silu", "gelu", "elu", "leaky_relu", "hardswish", "hardsigmoid")
-_RULES = {
+RULES: dict[Any, Rule] = {
     **{getattr(aten, name).default: _value_by_value for name in _FUNCTIONS},
     **{getattr(aten, f"{name}_").default: _in_place for name in _FUNCTIONS if name != "gelu"},
     aten.cat.default: _joined,

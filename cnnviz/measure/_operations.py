@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import bmm_flop, conv_flop_count, flop_registry, sdpa_flop
 
 from cnnviz.cost import Other
-from cnnviz.measure import _fields
+from cnnviz.measure import _fields, _meta
 
 aten = torch.ops.aten
 ACTIVATIONS = {
@@ -34,7 +34,7 @@ SHOWN = {
 
 
 def _conv_flop(x: Any, weight: Any, *rest: Any, out_val: Any) -> int:
-    return conv_flop_count(x.shape, weight.shape, out_val.shape, transposed=rest[4])
+    return conv_flop_count([*x.shape], [*weight.shape], [*out_val.shape], transposed=rest[4])
 
 
 def _trilinear_flop(a: Any, weight: Any, b: Any, *_: Any, out_val: Any = None, **__: Any) -> int:
@@ -60,6 +60,7 @@ class Facts(NamedTuple):
 
     packet: Any  # the operation, whatever the types of its arguments
     formula: Callable[..., int] | None  # of its FLOPs, if it is one of ours
+    rule: _meta.Rule | None  # of its result on meta tensors, if that is known
     name: str
     composite: bool  # made of others; reaches a dispatch mode whole under torch.inference_mode
     mutates: bool
@@ -77,6 +78,7 @@ def facts(func: Any) -> Facts:
     return Facts(
         packet,
         MORE_FLOPS.get(packet),
+        _meta.RULES.get(func),
         name,
         _composite(func),
         mutates=func._schema.is_mutable if hasattr(func, "_schema") else False,

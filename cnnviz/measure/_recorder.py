@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnviz.cost import CostRow, Other
 from cnnviz.measure import _fields, _layers, _operations
-from cnnviz.measure._meta import foremost, known
+from cnnviz.measure._meta import foremost, result
 
 _CALL = "_compiled_call_impl"
 _TENSORS = {torch.Tensor, nn.Parameter}
@@ -45,7 +45,7 @@ class Draft:
 
     def row(self, place: dict[int, int], batch: int) -> CostRow:
         seen = self.seen.size if self.seen else None
-        inputs = tuple(place[n] for n in self.inputs if n in place)
+        inputs = tuple([place[n] for n in self.inputs if n in place])
         counts = self.params, self.macs // batch, self.activations // batch
         other = self.other if batch == 1 else Other(*(n // batch for n in self.other))
         return CostRow(self.name, self.kind, self.output_shape, *counts, seen, self.call, inputs, other)
@@ -116,8 +116,8 @@ class Recorder(TorchDispatchMode):
         finally:
             for part in self.paths:
                 part.__dict__.pop(_CALL, None)
-                if part in before:
-                    part.__dict__[_CALL] = before[part]
+            for part, call in before.items():
+                part.__dict__[_CALL] = call
 
     def rows(self, finished: bool = True) -> list[CostRow]:
         """Rows of the calls, and after a whole forward pass one for each layer whose parameters nobody read."""
@@ -150,30 +150,33 @@ class Recorder(TorchDispatchMode):
     def _one_operation(self, module: nn.Module, rule: _layers.Rule, x: torch.Tensor) -> torch.Tensor | None:
         """What `_enter`, `_note` and `_leave` do, where there is one input, one operation and one output."""
         try:
-            func, args = rule(module, x) or (None, ())
-            result, spare = foremost(func, args) or (None, 0)
+            call = rule(module, x)
+            if call is None:
+                return None
+            func, args = call
+            told = _operations.facts(func)
+            out, spare = foremost(told.rule, args)
             keys = [t.untyped_storage()._cdata for t in args[:5] if type(t) in _TENSORS]
         except Exception:  # torch will say it in its own words
             return None
-        if result is None:
+        if out is None:
             return None
         traced = [self._traced[key] for key in keys if key in self._traced]
-        told = _operations.facts(func)
         field = traced[0][1] if len(traced) == 1 else _fields.merged([seen for _, seen in traced])
         if field is not None and not told.keeps_places:
-            field = _fields.after(told.name, args, field, result, alias=False)
+            field = _fields.after(told.name, args, field, out, alias=False)
         index = self._open(self.paths[module] or self.title, type(module).__name__, shared=True)
-        draft, key = self.drafts[index], _key(result)
-        if result is not x:
-            self._keep(key, result, spare)
-            draft.activations = result.numel()
+        draft, key = self.drafts[index], _key(out)
+        if out is not x:
+            self._keep(key, out, spare)
+            draft.activations = out.numel()
         self._traced[key] = index, field
         draft.params = sum([self._unclaimed.pop(key, 0) for key in keys])
-        draft.macs = _operations.flops(told, args, {}, result) // 2
-        draft.output_shape, draft.seen, draft.done = self._shape(result), field, True
+        draft.macs = _operations.flops(told, args, {}, out) // 2
+        draft.output_shape, draft.seen, draft.done = self._shape(out), field, True
         draft.inputs = {row: None for row, _ in traced}
-        draft.other = _operations.more(draft.other, told, args, x, result)
-        return result
+        draft.other = _operations.more(draft.other, told, args, x, out)
+        return out
 
     def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         path = self.paths[module]
@@ -243,7 +246,7 @@ class Recorder(TorchDispatchMode):
                 return func.decompose(*args, **kwargs)
         sources = _tensors(args) + _tensors(kwargs)
         try:
-            out = known(func, args) if args and not kwargs else None
+            out = result(facts.rule, args) if facts.rule and not kwargs else None
             out = func(*args, **kwargs) if out is None else out
         except Exception:
             shapes = " with ".join(str(tuple(t.shape)) for t in sources)
@@ -319,7 +322,7 @@ class Recorder(TorchDispatchMode):
     def _drop(self, key: int, size: int, _: Any) -> None:
         self._live -= size
         self._traced.pop(key, None)
-        del self._alive[key]
+        self._alive.pop(key, None)
 
 
 def has_parts(module: nn.Module) -> bool:

@@ -7,20 +7,18 @@ have torch construct one layer of each form, and make those of a network alike.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
-Layer = TypeVar("Layer", bound=nn.Module)
 META = torch.device("meta")
-_forms: ContextVar[dict[Any, nn.Module] | None] = ContextVar("_forms", default=None)
+_forms: ContextVar[dict[tuple, _Form] | None] = ContextVar("_forms", default=None)
 
 
 class MetaByDefault(TorchFunctionMode):
@@ -73,11 +71,12 @@ def conv2d(in_channels: int, out_channels: int, *window: Any, groups: int = 1, b
     def make() -> nn.Conv2d:
         return nn.Conv2d(in_channels, out_channels, *window, groups=groups, bias=bias)
 
-    if _forms.get() is None or groups > 1:  # whether groups divide the channels is torch's to say
+    if _forms.get() is None or groups != 1:  # whether groups divide the channels is torch's to say
         return make()
     form = _form(("conv2d", window, bias), make)
-    shapes = {"weight": (out_channels, in_channels, *form.kernel_size), "bias": (out_channels,)}
-    return _like(form, shapes, in_channels=in_channels, out_channels=out_channels)
+    kernel_size = form.layer.kernel_size
+    shapes = {"weight": (out_channels, in_channels, *kernel_size), "bias": (out_channels,)}
+    return form.alike(shapes, in_channels=in_channels, out_channels=out_channels)
 
 
 def batch_norm2d(num_features: int, eps: float = 1e-5) -> nn.BatchNorm2d:
@@ -90,31 +89,38 @@ def batch_norm2d(num_features: int, eps: float = 1e-5) -> nn.BatchNorm2d:
         return nn.BatchNorm2d(num_features, eps)
     form = _form(("batch_norm2d", eps), lambda: nn.BatchNorm2d(num_features, eps))
     shapes = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (num_features,))
-    return _like(form, shapes, num_features=num_features)
+    return form.alike(shapes, num_features=num_features)
 
 
-def _form(key: tuple, make: Callable[[], Layer]) -> Layer:
-    """The layer to copy for others that differ in their numbers of channels; it is in no network itself."""
+class _Form:
+    """A layer to make others like, which differ in their numbers of channels; it is in no network itself."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+        self.held = [name for name, value in vars(layer).items() if isinstance(value, (dict, list, set))]
+
+    def alike(self, shapes: dict[str, tuple[int, ...]], **numbers: int) -> Any:
+        """Make one with tensors of these shapes and with these numbers."""
+        layer = object.__new__(type(self.layer))
+        own = vars(layer)
+        own.update(vars(self.layer), **numbers)
+        for name in self.held:
+            own[name] = own[name].copy() if own[name] else type(own[name])()
+        with torch._C.DisableTorchFunction():  # the mode above would be asked about each tensor
+            for name, old in own["_parameters"].items():
+                if old is not None:
+                    own["_parameters"][name] = nn.Parameter(_empty(shapes[name], old))
+            for name, old in own["_buffers"].items():
+                own["_buffers"][name] = _empty(shapes.get(name, ()), old)
+        return layer
+
+
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device=META)
+
+
+def _form(key: tuple, make: Callable[[], nn.Module]) -> _Form:
     forms = _forms.get()
     if key not in forms:
-        forms[key] = make()
+        forms[key] = _Form(make())
     return forms[key]
-
-
-def _like(form: Layer, shapes: dict[str, tuple[int, ...]], **numbers: int) -> Layer:
-    """A layer that differs from ``form`` in the shapes of its tensors and in some numbers."""
-    layer = object.__new__(type(form))
-    own = vars(layer)
-    for name, value in vars(form).items():
-        own[name] = (value.copy() if value else type(value)()) if type(value) in _HELD else value
-    own.update(numbers)
-    with torch._C.DisableTorchFunction():  # the mode above would be asked about each tensor
-        for tensors in own["_parameters"], own["_buffers"]:
-            for name, old in tensors.items():
-                if old is not None:
-                    new = torch.empty(shapes.get(name, ()), dtype=old.dtype, device=META)
-                    tensors[name] = nn.Parameter(new) if tensors is own["_parameters"] else new
-    return layer
-
-
-_HELD = {dict, OrderedDict, list, set}

@@ -57,15 +57,15 @@ class DenseLayer(nn.Module):
         steps = norm_relu_conv(1, in_channels, inner, 1) if blocks.bottleneck else {}
         steps |= norm_relu_conv(len(steps) // 3 + 1, inner, in_channels if blocks.add else blocks.growth_rate, 3)
         steps |= {"dropout": nn.Dropout(blocks.dropout)} if blocks.dropout else {}
-        self.steps, self.add = list(steps), blocks.add
+        self.add = blocks.add
         for name, step in steps.items():
             self.add_module(name, step)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, in_channels + growth_rate, H, W); added, the channels stay."""
         new = x
-        for name in self.steps:  # (N, in_channels, H, W) -> (N, 4 * growth_rate, H, W) -> (N, growth_rate, H, W)
-            new = getattr(self, name)(new)
+        for step in self.children():  # (N, in_channels, H, W) -> (N, 4 * growth_rate, H, W) -> (N, growth_rate, H, W)
+            new = step(new)
         return x + new if self.add else torch.cat([x, new], dim=1)
 
 
