@@ -177,7 +177,8 @@ class CostTable:
     @property
     def total(self) -> Cost:
         """Sum of the rows."""
-        return sum((row.cost for row in self.rows), Cost())
+        rows = self.rows
+        return Cost(*(sum([getattr(row, name) for row in rows]) for name in ("params", "macs", "activations")))
 
     def __len__(self) -> int:
         return len(self.rows)

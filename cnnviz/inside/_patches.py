@@ -100,10 +100,9 @@ def fields_of(net: nn.Module, batch: Tensor, names: list[str]) -> dict[str, Fiel
     def look(name: str) -> Any:
         return lambda _, __, output: found.update({name: recorder._traced.get(_key(output), (0, None))[1]})
 
-    handles = [*recorder.hooks()]
-    handles += [net.get_submodule(name).register_forward_hook(look(name)) for name in names]
+    handles = [net.get_submodule(name).register_forward_hook(look(name)) for name in names]
     try:
-        with torch.no_grad(), recorder:
+        with torch.no_grad(), recorder, recorder.watching():
             net(batch)
     finally:
         for handle in handles:

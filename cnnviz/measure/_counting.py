@@ -15,7 +15,7 @@ import numbers
 import random
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
@@ -23,12 +23,11 @@ import numpy as np
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.overrides import TorchFunctionMode
-from torch.utils._device import _device_constructors
 
 from cnnviz.cost import CostTable, Sizes
 from cnnviz.measure._meta import bare
-from cnnviz.measure._recorder import Recorder
+from cnnviz.measure._recorder import Recorder, has_parts, own_parameters
+from cnnviz.models._unfilled import MetaByDefault, unfilled
 
 REAL_VALUES = 10_000_000  # parameters and buffers, copied for a real forward pass: 40 MB
 _SIDES = {  # of the pictures that networks were published for, where not 224 or, for *_cifar, 32
@@ -141,7 +140,7 @@ def _module(model: Any) -> tuple[nn.Module, str]:
     if isinstance(model, str):
         from cnnviz import models
 
-        with _Unfilled():
+        with unfilled():
             return models.create(model), model
     if not isinstance(model, nn.Module):
         hint = ": create it first, Net()" if isinstance(model, type) else ""
@@ -187,8 +186,11 @@ def shape_of(size: Any, given: Any) -> tuple[int, ...]:
 
 def _on_meta(job: _Job) -> CostTable | None:
     with ExitStack() as stack:
-        runner = (job.module.train(job.training), job.module, {}) if job.ours else _twin(job, bare, stack)
-        return _recorded(job, runner, tuple(map(bare, job.examples)), "meta", _MetaByDefault())
+        if job.ours:
+            for part in job.module.modules():  # as `train` does, which looks at each twice
+                vars(part)["training"] = job.training
+        runner = (job.module, job.module, {}) if job.ours else _twin(job, bare, stack)
+        return _recorded(job, runner, tuple(map(bare, job.examples)), "meta", MetaByDefault())
 
 
 def _on_fake(job: _Job) -> CostTable | None:
@@ -230,36 +232,6 @@ def _quiet(logger: logging.Logger) -> Iterator[None]:
         yield
     finally:
         logger.disabled = before
-
-
-class _MetaByDefault(TorchFunctionMode):
-    """Tensors made in a forward are made on the meta device too.
-
-    `with torch.device("meta")` does the same but also sets a variable of the whole process, where a thread that does
-    the same may leave it wrong.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _device_constructors() and kwargs.get("device") is None:
-            kwargs["device"] = "meta"
-        return func(*args, **kwargs)
-
-
-class _Unfilled(_MetaByDefault):
-    """Modules are built without filling their weights: meta tensors have no values, yet torch takes its time."""
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if func in _FILLS:
-            filled = args[0] if args else kwargs["tensor"]
-            if filled.is_meta:
-                return filled
-        return super().__torch_function__(func, types, args, kwargs)
-
-
-_FILLS = frozenset(
-    {nn.init.kaiming_uniform_, torch.Tensor.uniform_, torch.Tensor.normal_, torch.Tensor.zero_, torch.Tensor.fill_}
-)
 
 
 Runner = tuple[nn.Module, Callable[..., Any], dict[int, torch.Tensor]]
@@ -340,33 +312,30 @@ def _recorded(job: _Job, runner: Runner, inputs: tuple[torch.Tensor, ...], how: 
     module, call, stand_ins = runner
     recorder = Recorder(module, job.title, job.batch, stand_ins)
     recorder.take_inputs(inputs)
-    handles: list[Any] = []
     try:
-        handles.extend(recorder.hooks())
-        with torch.no_grad(), mode, recorder:
+        with torch.no_grad(), mode, recorder, recorder.watching():
             call(*inputs)
     except Exception as error:
         table = _table(recorder, inputs, how, finished=False)
         raise ForwardFailed(_what_happened(error, recorder, module, inputs, table), table) from error
     finally:
-        for handle in handles:
-            handle.remove()
         job.drawn.append(recorder.random)
     return _table(recorder, inputs, how)
 
 
 def _table(recorder: Recorder, inputs: tuple[torch.Tensor, ...], how: str, finished: bool = True) -> CostTable:
-    module = recorder.stack[0].module
-    kinds = {path: type(part).__name__ for part, path in recorder.paths.items() if next(part.children(), None)}
+    parts = recorder.paths
+    kinds = {path: type(part).__name__ for part, path in parts.items() if has_parts(part)}
     value = inputs[0].element_size() if inputs[0].is_floating_point() else 4
     batch = recorder.batch or 1
-    held = _unique_bytes(module.parameters()), _unique_bytes(module.buffers())
-    sizes = Sizes(value, *held, _unique_bytes(inputs) // batch, recorder.peak // batch)
+    parameters = _unique_bytes(p for part in parts for p in own_parameters(part))
+    buffers = _unique_bytes(b for part in parts for b in part._buffers.values() if b is not None)
+    sizes = Sizes(value, parameters, buffers, _unique_bytes(inputs) // batch, recorder.peak // batch)
     return CostTable(recorder.title, tuple(recorder.rows(finished)), kinds, sizes, how)
 
 
-def _unique_bytes(tensors: Any) -> int:
-    return sum(t.numel() * t.element_size() for t in {id(t): t for t in tensors}.values())
+def _unique_bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(t.nbytes for t in {id(t): t for t in tensors}.values())
 
 
 def _what_happened(error: Exception, recorder: Recorder, module: nn.Module, inputs: tuple, table: CostTable) -> str:

@@ -8,6 +8,7 @@ Where branches meet, the field is what all of them see together. Where it is not
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import add, sub
 from typing import Any, NamedTuple
 
 import torch
@@ -33,10 +34,10 @@ class Field(NamedTuple):
     def then(self, span: Iterable[int], stride: Iterable[int], before: Iterable[int]) -> Field:
         """The field behind a window of this span, stride and leading padding."""
         size, jump, start = self
-        return Field(
-            tuple(n + (s - 1) * j for n, s, j in zip(size, span, jump, strict=True)),
-            tuple(j * s for j, s in zip(jump, stride, strict=True)),
-            tuple(a - p * j for a, p, j in zip(start, before, jump, strict=True)),
+        return Field(  # lists within: generators take three times as long
+            tuple([n + (s - 1) * j for n, s, j in zip(size, span, jump, strict=True)]),
+            tuple([j * s for j, s in zip(jump, stride, strict=True)]),
+            tuple([a - p * j for a, p, j in zip(start, before, jump, strict=True)]),
         )
 
 
@@ -57,24 +58,30 @@ def merged(fields: Sequence[Field | None]) -> Field | None:
 
 def _around(one: Field, other: Field) -> Field:
     starts = tuple(map(min, one.start, other.start))
-    ends = map(max, *([a + n for a, n in zip(field.start, field.size, strict=True)] for field in (one, other)))
-    return Field(tuple(end - start for end, start in zip(ends, starts, strict=True)), one.jump, starts)
+    ends = map(max, map(add, one.start, one.size), map(add, other.start, other.size))
+    return Field(tuple(map(sub, ends, starts)), one.jump, starts)
 
 
-def after(func: Any, name: str, args: tuple, field: Field | None, out: torch.Tensor, alias: bool) -> Field | None:
-    """The field of ``out = func(*args)``, where ``field`` is that of its traced arguments together."""
-    if field is None:
-        return None
-    axes = len(field.size)
-    source = next((item for item in _flat(args) if isinstance(item, torch.Tensor)), None)
-    if source is None:
-        return None
+def keeps_places(func: Any, name: str) -> bool:
+    """Whether each value of the result is made of those of the arguments at its own place."""
+    return torch.Tag.pointwise in getattr(func, "tags", ()) or name in KEEPS_PLACES
+
+
+def after(name: str, args: tuple, field: Field, out: torch.Tensor, alias: bool) -> Field | None:
+    """The field of the result of another operation, where ``field`` is that of its traced arguments together."""
     if name in ("convolution", "_convolution", "cudnn_convolution"):
         return _after_convolution(args, field)
+    axes = len(field.size)
+    if name == "cat":
+        rank, axis = args[0][0].dim(), args[1] if len(args) > 1 else 0
+        return field if axis % rank < rank - axes else None
     if name in POOLS:
         kernel, stride, padding, dilation = pool_arguments(name, args, axes)
         span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
         return field.then(span, stride, padding)
+    source = next((item for item in _flat(args) if isinstance(item, torch.Tensor)), None)
+    if source is None:
+        return None
     if name in ADAPTIVE:
         return _after_adaptive(source, out, field)
     if name == "mean" and len(args) > 1 and args[1] is not None:
@@ -83,24 +90,21 @@ def after(func: Any, name: str, args: tuple, field: Field | None, out: torch.Ten
         return field.then(source.shape[-axes:], (1,) * axes, (0,) * axes) if over == spatial else None
     if name in PADS:
         return field.then((1,) * axes, (1,) * axes, last(args[1][::-2][: len(args[1]) // 2], axes))
-    if name == "cat":
-        axis = args[1] if len(args) > 1 else 0
-        return field if axis % source.dim() < source.dim() - axes else None
-    if torch.Tag.pointwise in func.tags or name in KEEPS_PLACES:
-        return field
     # A view that leaves the last axes as they were: channels split, shuffled, unsqueezed.
     kept = alias and out.shape[-axes:] == source.shape[-axes:] and out.stride()[-axes:] == source.stride()[-axes:]
     return field if kept else None
 
 
 def _after_convolution(args: tuple, field: Field) -> Field | None:
-    weight, stride, padding, dilation, transposed = args[1], *args[3:7]
+    _, weight, _, stride, padding, dilation, transposed = args[:7]
     axes = len(field.size)
     if transposed or weight.dim() - 2 != axes:
         return None
-    spread = [last(values, axes) for values in (stride, padding, dilation)]
-    span = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], spread[2], strict=True)]
-    return field.then(span, spread[0], spread[1])
+    _, _, *kernel = weight.shape
+    if max(*kernel, *last(stride, axes)) == 1 and not any(last(padding, axes)):
+        return field  # most of a deep network's
+    span = [d * (k - 1) + 1 for k, d in zip(kernel, last(dilation, axes), strict=True)]
+    return field.then(span, last(stride, axes), last(padding, axes))
 
 
 def _after_adaptive(source: torch.Tensor, out: torch.Tensor, field: Field) -> Field | None:
@@ -124,6 +128,8 @@ def pool_arguments(name: str, args: tuple, axes: int) -> list[tuple[int, ...]]:
 
 def last(values: Any, axes: int) -> tuple[int, ...]:
     """The numbers of the last ``axes`` axes; a single number is every axis's, a missing leading one is 0."""
+    if type(values) is tuple and len(values) == axes:
+        return values
     items = [values] if isinstance(values, int) else list(values)
     if len(items) == 1:
         items *= axes

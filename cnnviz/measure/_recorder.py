@@ -8,52 +8,26 @@ in another thread then appears in the table. Its formulas (`flop_registry`) are 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import bmm_flop, flop_registry, sdpa_flop
 
 from cnnviz.cost import CostRow, Other
-from cnnviz.measure import _fields
-from cnnviz.measure._meta import known
+from cnnviz.measure import _fields, _layers, _operations
+from cnnviz.measure._meta import foremost, result
 
-aten = torch.ops.aten
-ACTIVATIONS = {
-    "relu", "hardtanh", "sigmoid", "tanh", "gelu", "silu", "elu", "leaky_relu", "_prelu_kernel", "hardswish",
-    "hardsigmoid", "mish", "softplus", "log_sigmoid_forward", "rrelu_with_noise", "celu", "selu", "clamp_min",
-}  # fmt: skip
+_CALL = "_compiled_call_impl"
+_TENSORS = {torch.Tensor, nn.Parameter}
 _PLAIN = (int, float, str, type(None))  # what most arguments are
-POOLED = _fields.POOLS | _fields.ADAPTIVE | {"mean"}
-# What a function called in a forward is shown as; others by their own name without underscores.
-SHOWN = {
-    "addmm": "linear", "mm": "linear", "bmm": "matmul", "baddbmm": "matmul", "mv": "matmul", "dot": "matmul",
-    "native_batch_norm": "batch_norm", "native_layer_norm": "layer_norm", "native_group_norm": "group_norm",
-    "max_pool2d_with_indices": "max_pool2d", "max_pool3d_with_indices": "max_pool3d", "native_dropout": "dropout",
-}  # fmt: skip
 
 
-def _trilinear_flop(a: Any, weight: Any, b: Any, *_: Any, out_val: Any = None, **__: Any) -> int:
-    return 2 * a.shape[0] * weight.shape[0] * b.shape[-1] * (a.shape[-1] + 1)  # x1 W first, then times x2
-
-
-# Products that torch's table leaves out: a vector on one side, and attention as a CPU computes it.
-MORE_FLOPS: dict[Any, Callable[..., int]] = {
-    aten.mv: lambda a, b, **_: 2 * a.numel(),
-    aten.addmv: lambda c, a, b, **_: 2 * a.numel(),
-    aten.dot: lambda a, b, **_: 2 * a.numel(),
-    aten.vdot: lambda a, b, **_: 2 * a.numel(),
-    aten.addbmm: lambda c, a, b, **_: bmm_flop(a, b),
-    aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    aten._trilinear: _trilinear_flop,
-}
-
-
-@dataclass
+@dataclass(slots=True)
 class Draft:
     """A row in the making."""
 
@@ -66,18 +40,18 @@ class Draft:
     output_shape: tuple[int, ...] | None = None
     seen: Any = None
     inputs: dict[int, None] = field(default_factory=dict)
-    other: Other = field(default_factory=Other)
+    other: Other = _operations.NOTHING
     done: bool = False
 
     def row(self, place: dict[int, int], batch: int) -> CostRow:
         seen = self.seen.size if self.seen else None
-        inputs = tuple(place[n] for n in self.inputs if n in place)
+        inputs = tuple([place[n] for n in self.inputs if n in place])
         counts = self.params, self.macs // batch, self.activations // batch
-        other = Other(*(n // batch for n in self.other))
+        other = self.other if batch == 1 else Other(*(n // batch for n in self.other))
         return CostRow(self.name, self.kind, self.output_shape, *counts, seen, self.call, inputs, other)
 
 
-@dataclass
+@dataclass(slots=True)
 class Frame:
     """A module whose forward is running; ``draft`` is the index of its row when it holds no other module."""
 
@@ -108,7 +82,7 @@ class Recorder(TorchDispatchMode):
         self._live = 0
         self._traced: dict[int, tuple[int, Any]] = {}  # storage -> (row that wrote it last, receptive field)
         self._unclaimed: dict[int, int] = {}
-        for parameter in module.parameters():
+        for parameter in {id(p): p for part in self.paths for p in own_parameters(part)}.values():
             key = self._parameter_key(parameter)
             self._unclaimed[key] = self._unclaimed.get(key, 0) + parameter.numel()
         self._calls: dict[str, int] = {}
@@ -124,13 +98,26 @@ class Recorder(TorchDispatchMode):
             axes = tensor.dim() - 2
             start = _fields.first(axes) if n == 0 and 1 <= axes <= 3 else None
             self._traced[_key(tensor)] = (-1, start)
-            self._keep(tensor)
+            self._keep(_key(tensor), tensor)
 
-    def hooks(self) -> Iterator[Any]:
-        """Hook the watched module and its parts; the caller removes the handles."""
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Have every call of the module and its parts pass through here.
+
+        By the place where torch keeps a module's compiled form, which is asked first: a hook costs more.
+        """
+        self._usual = (*_layers.surroundings()[:2], *_layers.PLAIN)
+        before = {part: part.__dict__[_CALL] for part in self.paths if _CALL in part.__dict__}
         for part in self.paths:
-            yield part.register_forward_pre_hook(_plainly(self._enter), with_kwargs=True)
-            yield part.register_forward_hook(_plainly(self._leave), with_kwargs=True)
+            rule = _layers.rule_of(part)
+            part.__dict__[_CALL] = partial(self._short, part, rule) if rule else partial(self._whole, part)
+        try:
+            yield
+        finally:
+            for part in self.paths:
+                part.__dict__.pop(_CALL, None)
+            for part, call in before.items():
+                part.__dict__[_CALL] = call
 
     def rows(self, finished: bool = True) -> list[CostRow]:
         """Rows of the calls, and after a whole forward pass one for each layer whose parameters nobody read."""
@@ -142,16 +129,65 @@ class Recorder(TorchDispatchMode):
 
     # Modules
 
+    def _whole(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """A module's call, from inside and outside of its forward."""
+        with torch._C.DisableTorchFunction():  # or function modes would be asked about every shape that is read
+            self._enter(module, args, kwargs)
+        output = module._call_impl(*args, **kwargs)
+        with torch._C.DisableTorchFunction():
+            self._leave(module, output)
+        return output
+
+    def _short(self, module: nn.Module, rule: _layers.Rule, *args: Any, **kwargs: Any) -> Any:
+        """The same for a layer that is one operation, which is written down without being run, if all is as usual."""
+        if len(args) == 1 and not kwargs and _layers.surroundings() == self._usual and _layers.untouched(module):
+            with torch._C.DisableTorchFunction(), torch._C._DisableTorchDispatch():
+                output = self._one_operation(module, rule, args[0])
+            if output is not None:
+                return output
+        return self._whole(module, *args, **kwargs)
+
+    def _one_operation(self, module: nn.Module, rule: _layers.Rule, x: torch.Tensor) -> torch.Tensor | None:
+        """What `_enter`, `_note` and `_leave` do, where there is one input, one operation and one output."""
+        try:
+            call = rule(module, x)
+            if call is None:
+                return None
+            func, args = call
+            told = _operations.facts(func)
+            out, spare = foremost(told.rule, args)
+            keys = [t.untyped_storage()._cdata for t in args[:5] if type(t) in _TENSORS]
+        except Exception:  # torch will say it in its own words
+            return None
+        if out is None:
+            return None
+        traced = [self._traced[key] for key in keys if key in self._traced]
+        field = traced[0][1] if len(traced) == 1 else _fields.merged([seen for _, seen in traced])
+        if field is not None and not told.keeps_places:
+            field = _fields.after(told.name, args, field, out, alias=False)
+        index = self._open(self.paths[module] or self.title, type(module).__name__, shared=True)
+        draft, key = self.drafts[index], _key(out)
+        if out is not x:
+            self._keep(key, out, spare)
+            draft.activations = out.numel()
+        self._traced[key] = index, field
+        draft.params = sum([self._unclaimed.pop(key, 0) for key in keys])
+        draft.macs = _operations.flops(told, args, {}, out) // 2
+        draft.output_shape, draft.seen, draft.done = self._shape(out), field, True
+        draft.inputs = {row: None for row, _ in traced}
+        draft.other = _operations.more(draft.other, told, args, x, out)
+        return out
+
     def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         path = self.paths[module]
         draft = None
-        if next(module.children(), None) is None:
+        if not has_parts(module):
             draft = self._open(path or self.title, type(module).__name__, shared=True)
-        tensors = _tensors((args, kwargs))
-        given = tuple(tuple(t.shape) for t in tensors)
-        self.stack.append(Frame(path, module, draft, given, frozenset(map(_key, tensors))))
+        tensors = _tensors(args) + _tensors(kwargs)
+        given = tuple([tuple(t.shape) for t in tensors])
+        self.stack.append(Frame(path, module, draft, given, frozenset([_key(t) for t in tensors])))
 
-    def _leave(self, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
+    def _leave(self, module: nn.Module, output: Any) -> None:
         while self.stack[-1].module is not module or len(self.stack) == 1:  # a forward that caught an exception
             self.stack.pop()
         frame = self.stack.pop()
@@ -181,13 +217,15 @@ class Recorder(TorchDispatchMode):
         return self._unclaimed.pop(key, 0)
 
     def _claim_own(self, module: nn.Module) -> int:
-        return sum(self._claim(self._parameter_key(p)) for p in module.parameters(recurse=False))
+        return sum(self._claim(self._parameter_key(p)) for p in own_parameters(module))
 
     def _parameter_key(self, parameter: torch.Tensor) -> int:
         return _key(self.stand_ins.get(id(parameter), parameter))
 
     def _claim_the_rest(self) -> None:
         """Parameters that reached their operation by a detour, or none: their module's row, or one of its own."""
+        if not self._unclaimed:
+            return
         for part, path in self.paths.items():
             count = self._claim_own(part)
             if not count:
@@ -202,18 +240,19 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        if _composite(func):  # reaches a mode whole under torch.inference_mode
+        facts = _operations.facts(func)
+        if facts.composite:
             with self:
                 return func.decompose(*args, **kwargs)
-        sources = _tensors((args, kwargs))
+        sources = _tensors(args) + _tensors(kwargs)
         try:
-            out = known(func, args) if args and not kwargs else None
+            out = result(facts.rule, args) if facts.rule and not kwargs else None
             out = func(*args, **kwargs) if out is None else out
         except Exception:
             shapes = " with ".join(str(tuple(t.shape)) for t in sources)
-            self.failed = f"{_shown(func, args)} of {shapes}"
+            self.failed = f"{_operations.shown(func, args)} of {shapes}"
             raise
-        self.random = self.random or (torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()))
+        self.random = self.random or facts.draws
         results = _tensors(out)
         if results:
             self._note(func, args, kwargs, sources, results, out)
@@ -222,37 +261,37 @@ class Recorder(TorchDispatchMode):
     def _note(
         self, func: Any, args: tuple, kwargs: dict, sources: list[torch.Tensor], results: list[torch.Tensor], out: Any
     ) -> None:
-        name = _name(func)
+        facts = _operations.facts(func)
         keys = [_key(t) for t in sources]
         written = {_key(t): t for t in results}
         fresh = [key for key in written if key not in keys]
         for key in fresh:
-            self._keep(written[key])
-        flops = _flops(func, args, kwargs, out)
+            self._keep(key, written[key])
+        flops = _operations.flops(facts, args, kwargs, out)
         traced = [self._traced[key] for key in dict.fromkeys(keys) if key in self._traced]
         field = _fields.merged([seen for _, seen in traced])
-        field = _fields.after(func, name, args, field, results[0], not fresh)
+        if field is not None and not facts.keeps_places:
+            field = _fields.after(facts.name, args, field, results[0], not fresh)
         index = self.stack[-1].draft
-        if name.endswith("_like") or name.startswith("new_"):
-            return  # has the shape of its argument, not its values
-        mutates = func._schema.is_mutable if hasattr(func, "_schema") else False
+        if facts.borrows_shape:
+            return
         if index is None:
-            if not (flops or (traced and (fresh or mutates))):
+            if not (flops or (traced and (fresh or facts.mutates))):
                 self._pass_on(written, field)
                 return
             index = self._open_function(func, args, results[0], fresh, field)
         draft = self.drafts[index]
         draft.macs += flops // 2
-        draft.other = _more(draft.other, name, args, sources, results[0])
+        draft.other = _operations.more(draft.other, facts, args, sources[0] if sources else None, results[0])
         draft.inputs.update((row, None) for row, _ in traced if row != index)
         draft.params += sum(map(self._claim, keys))
-        if fresh or mutates:
+        if fresh or facts.mutates:
             self._traced.update((key, (index, field)) for key in written)
         else:
             self._pass_on(written, field)
 
     def _open_function(self, func: Any, args: tuple, result: torch.Tensor, fresh: list[int], field: Any) -> int:
-        kind, path = _shown(func, args), self.stack[-1].path
+        kind, path = _operations.shown(func, args), self.stack[-1].path
         index = self._open(f"{path}.{kind}" if path else kind, kind, shared=False)
         draft = self.drafts[index]
         draft.output_shape, draft.seen, draft.done = self._shape(result), field, True
@@ -267,31 +306,36 @@ class Recorder(TorchDispatchMode):
 
     def _shape(self, tensor: torch.Tensor) -> tuple[int, ...]:
         shape = tuple(tensor.shape)
-        return shape[1:] if self.batch and shape[:1] == (self.batch,) else shape
+        return shape[1:] if shape and shape[0] == self.batch else shape
 
-    def _keep(self, tensor: torch.Tensor) -> None:
-        """Count the bytes of a new storage until it dies."""
+    def _keep(self, key: int, tensor: torch.Tensor, beside: int = 0) -> None:
+        """Count the bytes of a new storage until it dies; those ``beside`` it die at once."""
         if tensor.layout != torch.strided:
             return
         storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        self._alive[key] = weakref.ref(storage, lambda _: self._drop(key, size))
+        size = storage.nbytes()
+        self._alive[key] = weakref.ref(storage, partial(self._drop, key, size))
         self._live += size
-        self.peak = max(self.peak, self._live)
+        if self._live + beside > self.peak:
+            self.peak = self._live + beside
 
-    def _drop(self, key: int, size: int) -> None:
+    def _drop(self, key: int, size: int, _: Any) -> None:
         self._live -= size
         self._traced.pop(key, None)
+        self._alive.pop(key, None)
 
 
-def _plainly(hook: Callable[..., None]) -> Callable[..., None]:
-    """The hook without function modes, which would be asked about every shape that it reads."""
+def has_parts(module: nn.Module) -> bool:
+    """Whether a module holds others."""
+    for part in module._modules.values():
+        if part is not None:
+            return True
+    return False
 
-    def called(*given: Any) -> None:
-        with torch._C.DisableTorchFunction():
-            hook(*given)
 
-    return called
+def own_parameters(part: nn.Module) -> list[nn.Parameter]:
+    """Those of a module itself, not of its parts; torch's own way through them takes ten times as long."""
+    return [p for p in part._parameters.values() if p is not None]
 
 
 def _key(tensor: torch.Tensor) -> int:
@@ -316,44 +360,3 @@ def _tensors(value: Any) -> list[torch.Tensor]:
         elif not isinstance(item, _PLAIN):
             found += _tensors(item)
     return found
-
-
-@lru_cache(maxsize=4096)
-def _composite(func: Any) -> bool:
-    if not hasattr(func, "decompose") or getattr(func, "_overloadpacket", None) in flop_registry:
-        return False
-    try:
-        return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
-    except RuntimeError:  # prim::device and the like, known to Python only
-        return False
-
-
-@lru_cache(maxsize=4096)
-def _name(func: Any) -> str:
-    return getattr(func, "_overloadpacket", func).__name__
-
-
-def _flops(func: Any, args: tuple, kwargs: dict, out: Any) -> int:
-    packet = getattr(func, "_overloadpacket", func)
-    formula = flop_registry.get(packet) or MORE_FLOPS.get(packet)
-    return int(formula(*args, **kwargs, out_val=out)) if formula else 0
-
-
-def _shown(func: Any, args: tuple) -> str:
-    name = _name(func)
-    if name == "convolution":
-        return f"conv{'_transpose' if args[6] else ''}{args[1].dim() - 2}d"
-    return SHOWN.get(name, name.strip("_"))
-
-
-def _more(other: Other, name: str, args: tuple, sources: list[torch.Tensor], out: torch.Tensor) -> Other:
-    """What was done besides MACs, added to what was done before."""
-    if name == "addmm" or (name == "convolution" and args[2] is not None):
-        return other._replace(bias=other.bias + out.numel())
-    if name in _fields.NORMS:
-        return other._replace(norm=other.norm + out.numel())
-    if name.removesuffix("_") in ACTIVATIONS:
-        return other._replace(activation=other.activation + out.numel())
-    if name in POOLED:
-        return other._replace(pooling=other.pooling + sources[0].numel())
-    return other

@@ -13,6 +13,7 @@ same distribution, and loads its published ImageNet weights with ``weights="imag
 from __future__ import annotations
 
 import difflib
+import functools
 import numbers
 import pkgutil
 from importlib import import_module
@@ -115,6 +116,7 @@ def published(name: str | None = None) -> Any:
     return table[name]
 
 
+@functools.cache
 def _load_families() -> None:
     """Import every family file, so that it registers its networks; torch is loaded here, on first use."""
     for module in pkgutil.iter_modules(__path__):

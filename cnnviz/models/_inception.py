@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from cnnviz.models._network import Network, Outputs
 from cnnviz.models._parts import Scale, Size
+from cnnviz.models._unfilled import batch_norm2d, conv2d
 
 Step = tuple[Any, ...] | dict[str, list[Any]] | nn.Module
 Plan = Iterable[tuple[str, int, Callable[[int], nn.Module]]]  # name, how many, function of the channels that enter
@@ -38,8 +39,8 @@ class ConvNormRelu(nn.Module):
         super().__init__()
         height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         padding = (height // 2, width // 2) if padding is None else padding
-        self.conv = nn.Conv2d(in_channels, out_channels, (height, width), stride, padding, bias=False)
-        self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
+        self.conv = conv2d(in_channels, out_channels, (height, width), stride, padding, bias=False)
+        self.bn = batch_norm2d(out_channels, eps=0.001)
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -68,9 +68,11 @@ def initialise(
 
     On the meta device there is nothing to fill, and torch would load its compiler (a second, 60 MB) to do so.
     """
+    if next(network.parameters()).is_meta:
+        return
     for layer in network.modules():
         fill = conv if isinstance(layer, nn.Conv2d) else linear if isinstance(layer, nn.Linear) else None
-        if fill is not None and not layer.weight.is_meta:
+        if fill is not None:
             fill(layer.weight)
             if zero_biases and layer.bias is not None:
                 nn.init.zeros_(layer.bias)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from cnnviz.models._unfilled import batch_norm2d, conv2d
+
 Size = int | tuple[int, int]
 Scale = Callable[[int], int]  # a published number of channels -> ours
 Value = TypeVar("Value")
@@ -60,8 +62,8 @@ def conv_norm(
     >>> [type(layer).__name__ for layer in conv_norm(8, 16, 3, relu=nn.ReLU6)]
     ['Conv2d', 'BatchNorm2d', 'ReLU6']
     """
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, groups=groups, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels), *([relu()] if relu else []))
+    conv = conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, groups=groups, bias=False)
+    return nn.Sequential(conv, batch_norm2d(out_channels), *([relu()] if relu else []))
 
 
 def first_window(small: bool) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 FACTORIES: dict[str, Callable[..., Any]] = {}  # network name -> function of num_classes, in_channels and own options
+_OPTIONS: dict[str, dict[str, Any]] = {}  # network name -> what its function takes, with the defaults
 
 
 def register(factory: Factory) -> Factory:
@@ -45,15 +46,14 @@ def register_each(table: Mapping[str, Any]) -> Callable[[Factory], Factory]:
 
 def options(name: str) -> dict[str, Any]:
     """Return the options of a network and their defaults, in the order of its signature."""
-    parameters = inspect.signature(FACTORIES[name]).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters}
+    return dict(_OPTIONS[name])
 
 
 def _add(name: str, factory: Callable[..., Any]) -> None:
     if name in FACTORIES:
         raise ValueError(f"two networks are called {name!r}: rename one")
-    FACTORIES[name] = factory
-    open_ended = [key for key, default in options(name).items() if default is inspect.Parameter.empty]
-    if open_ended or not {"num_classes", "in_channels"} <= options(name).keys():
-        del FACTORIES[name]
+    options = {parameter.name: parameter.default for parameter in inspect.signature(factory).parameters.values()}
+    open_ended = [key for key, default in options.items() if default is inspect.Parameter.empty]
+    if open_ended or not {"num_classes", "in_channels"} <= options.keys():
         raise ValueError(f"{name} needs num_classes and in_channels, and a default for every option")
+    FACTORIES[name], _OPTIONS[name] = factory, options

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cnnviz.models._network import Network, he_normal, initialise
 from cnnviz.models._parts import check_share, check_whole, choose, first_pool, first_window
 from cnnviz.models._registry import register, register_each
+from cnnviz.models._unfilled import batch_norm2d, conv2d
 
 
 class Blocks(NamedTuple):
@@ -40,8 +41,8 @@ COMBINES = {"concatenate": False, "add": True}
 
 def norm_relu_conv(end: object, in_channels: int, out_channels: int, kernel_size: int) -> dict[str, nn.Module]:
     """Return batch norm, ReLU and a convolution that keeps the size, in this order, their names ending alike."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False)
-    return {f"norm{end}": nn.BatchNorm2d(in_channels), f"relu{end}": nn.ReLU(), f"conv{end}": conv}
+    conv = conv2d(in_channels, out_channels, kernel_size, 1, kernel_size // 2, bias=False)
+    return {f"norm{end}": batch_norm2d(in_channels), f"relu{end}": nn.ReLU(), f"conv{end}": conv}
 
 
 class DenseLayer(nn.Module):
@@ -56,15 +57,15 @@ class DenseLayer(nn.Module):
         steps = norm_relu_conv(1, in_channels, inner, 1) if blocks.bottleneck else {}
         steps |= norm_relu_conv(len(steps) // 3 + 1, inner, in_channels if blocks.add else blocks.growth_rate, 3)
         steps |= {"dropout": nn.Dropout(blocks.dropout)} if blocks.dropout else {}
-        self.steps, self.add = list(steps), blocks.add
+        self.add = blocks.add
         for name, step in steps.items():
             self.add_module(name, step)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, in_channels + growth_rate, H, W); added, the channels stay."""
         new = x
-        for name in self.steps:  # (N, in_channels, H, W) -> (N, 4 * growth_rate, H, W) -> (N, growth_rate, H, W)
-            new = self.get_submodule(name)(new)
+        for step in self.children():  # (N, in_channels, H, W) -> (N, 4 * growth_rate, H, W) -> (N, growth_rate, H, W)
+            new = step(new)
         return x + new if self.add else torch.cat([x, new], dim=1)
 
 
