@@ -18,7 +18,7 @@ from cnnviz.measure._fields import last, pool_arguments
 aten = torch.ops.aten
 _META = torch.device("meta")
 Of = tuple[tuple[int, ...], torch.dtype | None]  # shape and type of a new tensor; None: the first argument's type
-Rule = Callable[..., list[Of] | torch.Tensor | None]  # of an operation's arguments: what it makes, or the one it changes
+Rule = Callable[..., list[Of] | torch.Tensor | None]  # of an operation's arguments: what it makes, or changes
 _TENSORS = {torch.Tensor, nn.Parameter}
 _NO_TENSORS = {int, float, bool, tuple, list, type(None)}  # asking these whether they are tensors takes a while
 
@@ -79,9 +79,9 @@ def _dense_in_memory(rule: Callable[..., list[Of] | None]) -> Callable[..., list
             return None
         dtype = x.dtype
         for other in args[:4]:
-            if type(other) not in _NO_TENSORS and isinstance(other, torch.Tensor):
-                if not other.is_meta or other.dtype != dtype:
-                    return None
+            tensor = type(other) not in _NO_TENSORS and isinstance(other, torch.Tensor)
+            if tensor and (not other.is_meta or other.dtype != dtype):
+                return None
         return rule(x, *args)
 
     return asked

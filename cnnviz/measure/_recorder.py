@@ -8,7 +8,7 @@ in another thread then appears in the table. Its formulas (`flop_registry`) are 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -306,7 +306,7 @@ class Recorder(TorchDispatchMode):
 
     def _shape(self, tensor: torch.Tensor) -> tuple[int, ...]:
         shape = tuple(tensor.shape)
-        return shape[1:] if shape and shape[0] == self.batch else shape
+        return shape[1:] if self.batch and shape[:1] == (self.batch,) else shape
 
     def _keep(self, key: int, tensor: torch.Tensor, beside: int = 0) -> None:
         """Count the bytes of a new storage until it dies; those ``beside`` it die at once."""
@@ -327,10 +327,7 @@ class Recorder(TorchDispatchMode):
 
 def has_parts(module: nn.Module) -> bool:
     """Whether a module holds others."""
-    for part in module._modules.values():
-        if part is not None:
-            return True
-    return False
+    return any(part is not None for part in module._modules.values())
 
 
 def own_parameters(part: nn.Module) -> list[nn.Parameter]:
