@@ -194,7 +194,7 @@ def test_a_form_is_the_small_form_of_the_network_of_that_name(form):
 
 
 def is_a_plain_stack(table) -> bool:
-    """Whether each layer is a kind that builders have and reads the one before; flatten, dropout pass on what they get."""
+    """Whether each layer is a kind that builders have and reads the one before; flatten and dropout only pass it on."""
     last = -1
     for place, row in enumerate(table):
         if row.kind not in CLASSES.values() or (row.activations and row.inputs != (last,)):
