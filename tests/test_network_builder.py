@@ -16,7 +16,7 @@ from torch import nn
 import cnnviz.widgets
 from cnnviz import cost_table, models
 from cnnviz.widgets.network_builder import NetworkBuilder
-from cnnviz.widgets.network_builder.stack import KINDS, PAIRS
+from cnnviz.widgets.network_builder.stack import CLASSES, KINDS, PAIRS
 
 WIDGETS = Path(cnnviz.widgets.__file__).parent
 CONV = {"kind": "conv", "out_channels": 6, "kernel_size": 5}
@@ -191,6 +191,26 @@ def test_a_form_is_the_small_form_of_the_network_of_that_name(form):
     plain = ("AdaptiveAvgPool2d", "Flatten")  # a pool that does nothing, and what a forward does without a layer
     ours, theirs = ([r[1:6] for r in t.rows if r.kind not in plain] for t in (NetworkBuilder(form), whole))
     assert ours == theirs
+
+
+def is_a_plain_stack(table) -> bool:
+    """Whether each layer is a kind that builders have and reads the one before; flatten and dropout only pass it on."""
+    last = -1
+    for place, row in enumerate(table):
+        if row.kind not in CLASSES.values() or (row.activations and row.inputs != (last,)):
+            return False
+        last = place if row.activations else last
+    return True
+
+
+def test_every_network_that_is_a_plain_stack_is_a_form():
+    plain = set()
+    for name in models.names():
+        with torch.device("meta"):
+            net = models.create(name, **({"small": True} if "small" in models.options(name) else {}))
+        if is_a_plain_stack(cost_table(net, (models.options(name)["in_channels"], 32, 32))):
+            plain.add(name)
+    assert plain == set(NetworkBuilder.forms())
 
 
 def test_lenet5_has_its_61706_parameters():
