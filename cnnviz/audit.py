@@ -75,7 +75,8 @@ LECTURES = {
 # Millions of parameters, billions of "MACs" (all operations, as it turns out) of the comparison table in lecture 000.
 SLIDES = {
     "alexnet": (61.1, 0.72), "vgg11": (132.86, 7.63), "vgg13": (133.05, 11.34), "vgg16": (138.36, 15.5),
-    "vgg19": (143.67, 19.67), "resnet18": (11.69, 1.82), "resnet34": (21.8, 3.68), "resnet50": (25.56, 4.12),
+    "vgg19": (143.67, 19.67), "vgg11_bn": (132.87, 7.64), "vgg13_bn": (133.05, 11.36), "vgg16_bn": (138.37, 15.53),
+    "vgg19_bn": (143.68, 19.7), "resnet18": (11.69, 1.82), "resnet34": (21.8, 3.68), "resnet50": (25.56, 4.12),
     "resnet101": (44.55, 7.85), "resnet152": (60.19, 11.58), "squeezenet1_0": (1.25, 0.83),
     "squeezenet1_1": (1.24, 0.36), "densenet121": (7.98, 2.88), "densenet169": (14.15, 3.42),
     "densenet201": (20.01, 4.37), "densenet161": (28.68, 7.82), "inception_v3": (27.16, 2.85),
