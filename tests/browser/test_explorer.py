@@ -51,7 +51,7 @@ def test_layer_channel_and_picture_are_chosen_and_a_unit_is_pointed_at(lab: LabP
     expect(explorer.locator(".ex-given-part .ex-words")).to_have_text("picture 1: 32 × 32")
     said = lab.ask("print(e._seen['said'])")
     expect(explorer.locator(".ex-said")).to_have_text(f"the network says {said}")
-    lab.wait_python("e._best['of'] == ['features.3', 5]")
+    lab.wait_python("e._best.get('of') == ['features.3', 5]")
     lab.ask("e.layer = 'features.0'")  # from Python; there is no channel more than 5
     expect(heading).to_contain_text("all 6 of features.0")
 
