@@ -97,6 +97,29 @@ def test_several_inputs_functional_weights_and_tied_ones():
     assert (rows["idle"].call, rows["idle"].params) == (0, 12)
 
 
+def test_a_network_written_in_functions_alone_has_a_row_for_each():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kernel, self.matrix = nn.Parameter(torch.zeros(4, 3, 3, 3)), nn.Parameter(torch.zeros(10, 64))
+
+        def forward(self, x):
+            x = F.max_pool2d(F.relu(F.conv2d(x, self.kernel, padding=1)), 2)
+            return F.linear(x.flatten(1), self.matrix)
+
+    bill = cost_table(Net(), (3, 8, 8))
+    assert [(row.name, row.params, row.macs, row.activations) for row in bill] == [
+        ("conv2d", 4 * 27, 64 * 4 * 27, 256), ("relu", 0, 0, 256), ("max_pool2d", 0, 0, 64), ("linear", 640, 640, 10),
+    ]  # fmt: skip
+
+
+def test_a_size_may_be_an_array_and_is_refused_in_words_when_no_memory_could_hold_it():
+    layer = nn.Conv2d(3, 4, 3)
+    assert cost_table(layer, np.array([3, 8, 8])) == cost_table(layer, (3, 8, 8))
+    with pytest.raises(ValueError, match=r"input_size \(3, 1000000000, 1000000000\) is too large for any memory"):
+        cost_table(nn.Sequential(layer), (3, 10**9, 10**9))
+
+
 def test_attention_and_recurrent_layers_by_hand():
     tokens, width, hidden = 7, 16, 32
     layer = nn.TransformerEncoderLayer(width, 4, hidden, batch_first=True)

@@ -169,10 +169,15 @@ def _examples(input_size: Any, module: nn.Module, batch: int) -> tuple[list[torc
     dtypes = (p.dtype for p in module.parameters() if p.is_floating_point() or p.is_complex())
     dtype = next(dtypes, torch.get_default_dtype())
     shapes = [shape_of(size, input_size) for size in (sizes if many else [sizes])]
-    return [torch.empty((batch, *shape), dtype=dtype, device="meta") for shape in shapes], batch
+    try:
+        return [torch.empty((batch, *shape), dtype=dtype, device="meta") for shape in shapes], batch
+    except RuntimeError as error:
+        text = f"input_size {str(input_size)[:60]} is too large for any memory: use smaller numbers"
+        raise ValueError(text) from error
 
 
 def shape_of(size: Any, given: Any) -> tuple[int, ...]:
+    size = size.tolist() if isinstance(size, np.ndarray) else size
     if isinstance(size, (tuple, list)) and size:
         whole = [isinstance(n, numbers.Integral) and not isinstance(n, bool) and 1 <= n < 2**31 for n in size]
         if all(whole):

@@ -181,7 +181,7 @@ class Recorder(TorchDispatchMode):
     def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         path = self.paths[module]
         draft = None
-        if not has_parts(module):
+        if not has_parts(module) and (path or not _written_in_functions(module)):
             draft = self._open(path or self.title, type(module).__name__, shared=True)
         tensors = _tensors(args) + _tensors(kwargs)
         given = tuple([tuple(t.shape) for t in tensors])
@@ -328,6 +328,11 @@ class Recorder(TorchDispatchMode):
 def has_parts(module: nn.Module) -> bool:
     """Whether a module holds others."""
     return any(part is not None for part in module._modules.values())
+
+
+def _written_in_functions(network: nn.Module) -> bool:
+    """Whether a network without parts does its work in functions: each has a row then, as if it were a layer."""
+    return not type(network).__module__.startswith("torch.")
 
 
 def own_parameters(part: nn.Module) -> list[nn.Parameter]:
