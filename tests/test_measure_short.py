@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 
@@ -9,10 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from cnnviz import models
+from cnnviz.inside._patches import fields_of
 from cnnviz.measure import _layers, cost_table, module_of
-from cnnviz.models._unfilled import conv2d, unfilled
+from cnnviz.models._unfilled import batch_norm2d, conv2d, unfilled
 from tests.random_nets import RandomNet
 
 NAMES = models.names()
@@ -95,6 +98,14 @@ def within(context):
     return forward
 
 
+class Halved(TorchFunctionMode):
+    """Activations leave half of the channels out."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        return out[:, :2] if func is F.relu else out
+
+
 def hooked(net, x):
     handle = net.conv.register_forward_hook(lambda layer, inputs, output: F.relu(output))
     y = net.conv(x)
@@ -129,7 +140,7 @@ UNUSUAL = {
     "gradients": within(torch.enable_grad),
     "autocast": within(lambda: torch.autocast("cpu", dtype=torch.bfloat16)),
     "inference mode": within(torch.inference_mode),
-    "a mode": within(lambda: torch.device("meta")),
+    "a mode": within(Halved),
     "vmap": lambda net, x: torch.vmap(lambda one: net.act(net.conv(one[None])))(x),
     "a hook": hooked,
     "a forward of its own": replaced,
@@ -179,6 +190,12 @@ def test_hooks_of_all_modules_are_run(both_ways):
     assert short.rows[1].output_shape == (2, 7, 7)
 
 
+def test_batch_norm_of_one_value_a_channel_is_refused_in_training(both_ways):
+    short, whole = both_ways(nn.Sequential(nn.BatchNorm2d(3)), torch.zeros(1, 3, 1, 1), training=True)
+    assert short == whole
+    assert "Expected more than 1 value per channel" in short
+
+
 def test_a_parameter_that_a_layer_should_not_have_is_in_its_row():
     layer = nn.ReLU()
     layer.more = nn.Parameter(torch.ones(7))
@@ -194,6 +211,12 @@ def test_a_module_is_called_as_before_afterwards(lock):
     assert cost_table(net, (3, 9, 9)).total.params == 112 + 8
     assert net.conv._compiled_call_impl is compiled
     assert not any("_compiled_call_impl" in vars(part) for part in net.modules() if part is not net.conv)
+
+
+def test_nor_is_it_called_otherwise_where_only_its_fields_were_asked_for():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)))
+    assert fields_of(net, torch.zeros(1, 3, 9, 9), ["1"])["1"].size == (4, 4)
+    assert not any("_compiled_call_impl" in vars(part) for part in net.modules())
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
@@ -232,6 +255,17 @@ def test_layers_made_alike_are_those_that_torch_constructs(name):
             assert described(vars(layer)) == described(vars(their_layer)), path
 
 
+def test_layers_are_made_alike_only_if_they_are_of_one_form():
+    windows, norms = [(1,), (3,), (3, 2), (3, 2, 1), ((1, 3), 1, (0, 1))], [1e-5, 1e-3]
+    with unfilled():
+        for channels in (4, 6):
+            for window, bias in itertools.product(windows, (False, True)):
+                theirs = nn.Conv2d(channels, 5, *window, bias=bias)
+                assert described(vars(conv2d(channels, 5, *window, bias=bias))) == described(vars(theirs))
+            for eps in norms:
+                assert described(vars(batch_norm2d(channels, eps))) == described(vars(nn.BatchNorm2d(channels, eps)))
+
+
 def test_layers_made_alike_share_nothing():
     holders, tensors = [], []
     for layer in module_of("densenet121").modules():
@@ -244,11 +278,11 @@ def test_layers_made_alike_share_nothing():
 def test_a_thread_beside_a_bill_builds_networks_with_values():
     built = []
     with unfilled():
-        thread = threading.Thread(target=lambda: built.append(models.create("squeezenet1_1", small=True)))
+        thread = threading.Thread(target=lambda: built.append(models.create("mobilenet_v1", width_mult=0.25)))
         thread.start()
         thread.join()
     assert {p.device.type for p in built[0].parameters()} == {"cpu"}
-    assert built[0].classifier[1].weight.std() > 0
+    assert all(layer.weight.std() > 0 for layer in built[0].modules() if isinstance(layer, nn.Conv2d))
 
 
 def test_groups_that_torch_refuses_are_refused():

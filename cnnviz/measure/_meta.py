@@ -18,7 +18,8 @@ from cnnviz.measure._fields import last, pool_arguments
 aten = torch.ops.aten
 _META = torch.device("meta")
 Of = tuple[tuple[int, ...], torch.dtype | None]  # shape and type of a new tensor; None: the first argument's type
-Rule = Callable[..., list[Of] | torch.Tensor | None]  # of an operation's arguments: what it makes, or changes
+# Of the arguments of an operation: what it makes, or the tensor itself that it makes or changes; None: torch must say.
+Rule = Callable[..., list[Of] | torch.Tensor | None]
 _TENSORS = {torch.Tensor, nn.Parameter}
 _NO_TENSORS = {int, float, bool, tuple, list, type(None)}  # asking these whether they are tensors takes a while
 
@@ -39,7 +40,7 @@ def result(rule: Rule, args: tuple) -> Any:
     found = rule(*args)
     if found is None or isinstance(found, torch.Tensor):
         return found
-    made = tuple([_made(args[0], of) for of in found])
+    made = tuple(_made(args[0], of) for of in found)
     return made if len(made) > 1 else made[0]
 
 
@@ -79,8 +80,9 @@ def _dense_in_memory(rule: Callable[..., list[Of] | None]) -> Callable[..., list
             return None
         dtype = x.dtype
         for other in args[:4]:
-            tensor = type(other) not in _NO_TENSORS and isinstance(other, torch.Tensor)
-            if tensor and (not other.is_meta or other.dtype != dtype):
+            if type(other) in _NO_TENSORS or not isinstance(other, torch.Tensor):
+                continue
+            if not other.is_meta or other.dtype != dtype:
                 return None
         return rule(x, *args)
 

@@ -1,8 +1,9 @@
 """Watches one forward pass and writes down what each layer did. Private; :mod:`cnnviz.measure` runs it.
 
-A dispatch mode sees every tensor operation of its own thread, functional ones too, and hooks on the watched module tell
-whose they are. `torch.utils.flop_counter.FlopCounterMode` would hook every module of the process: a network that trains
-in another thread then appears in the table. Its formulas (`flop_registry`) are used here.
+A dispatch mode sees every tensor operation of its own thread, functional ones too, and the calls of the watched module
+and its parts, which all pass through here, tell whose they are. `torch.utils.flop_counter.FlopCounterMode` would hook
+every module of the process: a network that trains in another thread then appears in the table. Its formulas
+(`flop_registry`) are used here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from cnnviz.cost import CostRow, Other
 from cnnviz.measure import _fields, _layers, _operations
 from cnnviz.measure._meta import foremost, result
 
-_CALL = "_compiled_call_impl"
+_CALL = "_compiled_call_impl"  # the attribute of a module that torch calls instead of its forward, if it is there
 _TENSORS = {torch.Tensor, nn.Parameter}
 _PLAIN = (int, float, str, type(None))  # what most arguments are
 
@@ -102,12 +103,11 @@ class Recorder(TorchDispatchMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Have every call of the module and its parts pass through here.
+        """Have every call of the module and its parts pass through here, in the place of its compiled form, if any.
 
-        By the place where torch keeps a module's compiled form, which is asked first: a hook costs more.
+        Torch asks for that form before anything else; hooks would cost more than the count itself.
         """
         self._usual = (*_layers.surroundings()[:2], *_layers.PLAIN)
-        before = {part: part.__dict__[_CALL] for part in self.paths if _CALL in part.__dict__}
         for part in self.paths:
             rule = _layers.rule_of(part)
             part.__dict__[_CALL] = partial(self._short, part, rule) if rule else partial(self._whole, part)
@@ -116,8 +116,6 @@ class Recorder(TorchDispatchMode):
         finally:
             for part in self.paths:
                 part.__dict__.pop(_CALL, None)
-            for part, call in before.items():
-                part.__dict__[_CALL] = call
 
     def rows(self, finished: bool = True) -> list[CostRow]:
         """Rows of the calls, and after a whole forward pass one for each layer whose parameters nobody read."""
@@ -327,7 +325,7 @@ class Recorder(TorchDispatchMode):
 
 def has_parts(module: nn.Module) -> bool:
     """Whether a module holds others."""
-    return any(part is not None for part in module._modules.values())
+    return bool(module._modules) and any(part is not None for part in module._modules.values())
 
 
 def _written_in_functions(network: nn.Module) -> bool:
