@@ -71,13 +71,11 @@ def rule_of(layer: nn.Module) -> Rule | None:
 
 
 def untouched(layer: nn.Module) -> bool:
-    """Whether a call of the layer would run its class's forward and nothing else."""
+    """Whether a call of the layer would run its class's forward and nothing else, while there are no gradients."""
     own = layer.__dict__
     return not (
         own["_forward_hooks"]
         or own["_forward_pre_hooks"]
-        or own["_backward_hooks"]
-        or own["_backward_pre_hooks"]
         or own["_modules"]
         or "forward" in own
         or "_conv_forward" in own

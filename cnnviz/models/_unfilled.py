@@ -1,8 +1,8 @@
 """Networks without values in their weights, built quickly: a bill needs their shapes only. Private.
 
 Torch takes 0.06 ms to construct a convolution and 0.1 ms for a batch norm even where there is nothing to fill: for a
-DenseNet-201, which has 200 of each, longer than all the rest of its bill. So :func:`conv2d` and :func:`batch_norm2d`
-have torch construct one layer of each form, and make those of a network alike.
+DenseNet-201, which has 200 of each, longer than all the rest of its bill. So :func:`conv2d`, :func:`batch_norm2d` and
+:func:`relu` have torch construct one layer of each form, and make those of a network alike.
 """
 
 from __future__ import annotations
@@ -90,6 +90,15 @@ def batch_norm2d(num_features: int, eps: float = 1e-5) -> nn.BatchNorm2d:
     form = _form(("batch_norm2d", eps), lambda: nn.BatchNorm2d(num_features, eps))
     shapes = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (num_features,))
     return form.alike(shapes, num_features=num_features)
+
+
+def relu() -> nn.ReLU:
+    """Make an ``nn.ReLU``.
+
+    >>> relu()
+    ReLU()
+    """
+    return nn.ReLU() if _forms.get() is None else _form(("relu",), nn.ReLU).alike({})
 
 
 class _Form:

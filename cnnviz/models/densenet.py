@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cnnviz.models._network import Network, he_normal, initialise
 from cnnviz.models._parts import check_share, check_whole, choose, first_pool, first_window
 from cnnviz.models._registry import register, register_each
-from cnnviz.models._unfilled import batch_norm2d, conv2d
+from cnnviz.models._unfilled import batch_norm2d, conv2d, relu
 
 
 class Blocks(NamedTuple):
@@ -42,7 +42,7 @@ COMBINES = {"concatenate": False, "add": True}
 def norm_relu_conv(end: object, in_channels: int, out_channels: int, kernel_size: int) -> dict[str, nn.Module]:
     """Return batch norm, ReLU and a convolution that keeps the size, in this order, their names ending alike."""
     conv = conv2d(in_channels, out_channels, kernel_size, 1, kernel_size // 2, bias=False)
-    return {f"norm{end}": batch_norm2d(in_channels), f"relu{end}": nn.ReLU(), f"conv{end}": conv}
+    return {f"norm{end}": batch_norm2d(in_channels), f"relu{end}": relu(), f"conv{end}": conv}
 
 
 class DenseLayer(nn.Module):
