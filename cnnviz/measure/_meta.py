@@ -20,7 +20,7 @@ _META = torch.device("meta")
 Of = tuple[tuple[int, ...], torch.dtype | None]  # shape and type of a new tensor; None: the first argument's type
 # Of the arguments of an operation: what it makes, or the tensor itself that it makes or changes; None: torch must say.
 Rule = Callable[..., list[Of] | torch.Tensor | None]
-_TENSORS = {torch.Tensor, nn.Parameter}
+TENSORS = {torch.Tensor, nn.Parameter}
 _NO_TENSORS = {int, float, bool, tuple, list, type(None)}  # asking these whether they are tensors takes a while
 
 
@@ -69,14 +69,14 @@ def _value_by_value(x: Any, *_: Any) -> torch.Tensor | None:
 
 
 def _plain(x: Any) -> bool:
-    return type(x) in _TENSORS and x.is_meta
+    return type(x) in TENSORS and x.is_meta
 
 
 def _dense_in_memory(rule: Callable[..., list[Of] | None]) -> Callable[..., list[Of] | None]:
     """The rule, for arguments that are meta tensors of one type, the first of them without gaps; else None."""
 
     def asked(x: Any, *args: Any) -> list[Of] | None:
-        if type(x) not in _TENSORS or not x.is_meta or not x.is_contiguous():
+        if type(x) not in TENSORS or not x.is_meta or not x.is_contiguous():
             return None
         dtype = x.dtype
         for other in args[:4]:

@@ -21,10 +21,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnviz.cost import CostRow, Other
 from cnnviz.measure import _fields, _layers, _operations
-from cnnviz.measure._meta import foremost, result
+from cnnviz.measure._meta import TENSORS, foremost, result
 
 _CALL = "_compiled_call_impl"  # the attribute of a module that torch calls instead of its forward, if it is there
-_TENSORS = {torch.Tensor, nn.Parameter}
 _PLAIN = (int, float, str, type(None))  # what most arguments are
 
 
@@ -154,7 +153,7 @@ class Recorder(TorchDispatchMode):
             func, args = call
             told = _operations.facts(func)
             out, spare = foremost(told.rule, args)
-            keys = [t.untyped_storage()._cdata for t in args[:5] if type(t) in _TENSORS]
+            keys = [t.untyped_storage()._cdata for t in args[:5] if type(t) in TENSORS]
         except Exception:  # torch will say it in its own words
             return None
         if out is None:

@@ -91,9 +91,7 @@ class Occluder(ShownWidget):
     ) -> None:
         check_names("Occluder", look, ARGUMENTS)
         self._classes = class_names(() if classes is None else classes)
-        net = copy.deepcopy(
-            quiet(model)
-        )  # with weights of its own: the network may learn while the square is looked at
+        net = copy.deepcopy(quiet(model))  # weights of its own: the network may learn while the square is looked at
         self._pictures = _batch(net, pictures)  # (N, C, H, W)
         self._sizes = _sides(sizes, min(self._pictures.shape[2:]))
         self._shades = _shades(baseline, self._pictures)  # (N, C)
