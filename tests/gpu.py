@@ -7,19 +7,22 @@ table that notebook 13 shows to readers without a GPU, marked as recorded. Witho
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import torch
 
 from cnnviz.measure import race, roofline
+from cnnviz.training import _recorded
 from tests.benchmarks import races, training
 from tests.benchmarks.rows import Row, show
 
@@ -71,6 +74,43 @@ def tf32(dtype: str) -> str:
     return f"; TF32 in {' and '.join(names)}" if names else ""
 
 
+def replayed(quick: bool) -> list[Row]:
+    """`fit` with steps replayed as CUDA graphs beside `fit` with Python making each call: the same losses, sooner."""
+    from cnnviz import fit, load, models
+
+    fit(models.create("lenet5"), load("digits"), 1, device=DEVICE).result()  # CUDA itself starts
+    losses, seconds, replays = [], [], []
+    for devices in ({DEVICE}, set()):
+        torch.manual_seed(0)
+        with mock.patch.object(_recorded, "DEVICES", devices), counted() as made:
+            start = time.perf_counter()
+            run = fit(models.create("lenet5"), load("digits"), 2 if quick else 10, 0.05, "momentum", device=DEVICE)
+            losses.append([epoch.train_loss for epoch in run.result().epochs])
+        seconds.append(time.perf_counter() - start)
+        replays.append(len(made))
+    apart = max(abs(one - other) / other for one, other in zip(*losses, strict=True))
+    return [
+        Row(
+            "CUDA graphs recorded for LeNet-5", replays[0], "", 2, more=True, note="two forms of batch, two graphs each"
+        ),
+        Row("  losses of its epochs with and without, furthest apart", 100 * apart, "%", 1),
+        Row("  times as fast with as without", seconds[1] / seconds[0], "x", 1, more=True),
+    ]
+
+
+@contextlib.contextmanager
+def counted() -> Iterator[list[object]]:
+    """A list that grows with each recording that succeeds."""
+    made, record = [], _recorded.record
+
+    def counting(*given: object) -> object:
+        made.append(result := record(*given))
+        return result
+
+    with mock.patch.object(_recorded, "record", counting):
+        yield made
+
+
 def learning(quick: bool) -> list[Row]:
     """The pace of `fit`: against the textbook loop, and a larger network in two precisions."""
     pairs = [(training.paced("ours", DEVICE), training.paced("textbook", DEVICE)) for _ in range(1 if quick else 3)]
@@ -102,7 +142,7 @@ def parts(quick: bool) -> dict[str, Callable[[], list[Row]]]:
         found[f"Predicted and measured, {dtype}, batch {BATCH}"] = partial(
             races.measure, quick, DEVICE, BATCH, dtype, last
         )
-    return {**found, "Training": partial(learning, quick)}
+    return {**found, "Recorded steps": partial(replayed, quick), "Training": partial(learning, quick)}
 
 
 def about() -> dict[str, str]:

@@ -7,7 +7,8 @@ import torch
 
 from cnnviz.measure import Race, Roofline
 from cnnviz.measure._latency import Setting
-from tests import gpu
+from cnnviz.training import _recorded
+from tests import gpu, recording
 from tests.benchmarks.rows import Row
 
 
@@ -28,7 +29,8 @@ def pretended(monkeypatch):
         monkeypatch.setattr(gpu, name, value)
     monkeypatch.setattr(gpu, "roof", lambda *_: [Row("bandwidth", 70, "%", 80, more=True)])
     monkeypatch.setattr(gpu.races, "measure", lambda *_: [Row("error", 12.5, "%", 30)])
-    monkeypatch.setattr(gpu, "learning", lambda quick: [])
+    for name in ("learning", "replayed"):
+        monkeypatch.setattr(gpu, name, lambda quick: [])
 
 
 @pytest.mark.usefixtures("pretended")
@@ -68,3 +70,11 @@ def test_the_bare_product_is_held_against_the_ceiling_of_products(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 0))
     product = gpu.roof("float32", False)[1]
     assert (product.value, product.passed) == (25, False)
+
+
+def test_replayed_steps_are_held_against_those_that_python_makes(monkeypatch):
+    monkeypatch.setattr(gpu, "DEVICE", "cpu")
+    monkeypatch.setattr(_recorded, "record", recording.record)
+    graphs, apart, _ = gpu.replayed(quick=True)
+    assert graphs.value == 2  # two epochs are too few for the smaller last batch
+    assert apart.value < 0.01

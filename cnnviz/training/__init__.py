@@ -27,8 +27,9 @@ from cnnviz.data import Data
 from cnnviz.data._augment import Augmentation
 from cnnviz.history import History, _count
 from cnnviz.training._arguments import check_model, chosen_device, named, read_settings, try_changes, try_out
+from cnnviz.training._control import Control
 from cnnviz.training._predictions import accuracy, predict
-from cnnviz.training._trainer import Control, Diverged, Settings, Trainer, join_processes
+from cnnviz.training._trainer import Diverged, Settings, Trainer, join_processes
 
 __all__ = ["Run", "accuracy", "fit", "predict"]
 
@@ -79,7 +80,9 @@ def fit(
     seed
         Of the order of the pictures, of augmentation and of dropout; not of the weights, which the model brings.
     device
-        "cpu", "cuda" ...; by itself a GPU if there is one.
+        "cpu", "cuda" ...; by itself a GPU if there is one. There, steps of a network made of torch's own modules and
+        of `models` are recorded and replayed as CUDA graphs (not with "adagrad", "rmsprop" or "lbfgs"): a hook that
+        is registered while it trains is not called by them.
     schedule
         "constant", "step" (a tenth at 1/2 and at 3/4 of the way), "cosine" or "one-cycle".
     weight_decay, clip, label_smoothing

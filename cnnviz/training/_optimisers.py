@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from torch import optim
+import torch
+from torch import Tensor, optim
 
 # Fused: one pass over the weights, on a CPU as well; RMSprop has none.
 OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
@@ -26,6 +27,20 @@ def make_optimiser(name: str, groups: Iterable[dict[str, Any]], lr: float, weigh
     """Return torch's optimiser of that name for groups of weights; L-BFGS alone knows no weight decay."""
     further = {} if name == "lbfgs" else {"weight_decay": weight_decay}
     return OPTIMISERS[name](groups, lr=lr, **further)
+
+
+def rate_on(device: torch.device, optimiser: optim.Optimizer) -> None:
+    """Keep the learning rate where a recorded step reads it: a number would be recorded for good."""
+    for group in optimiser.param_groups:
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+
+
+def set_rate(group: dict[str, Any], rate: float) -> None:
+    """Set a group's learning rate, wherever it is kept."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
 
 
 def _step(done: float) -> float:

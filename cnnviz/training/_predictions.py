@@ -12,7 +12,7 @@ from torch import Tensor
 from cnnviz._checks import _flag, _short, _whole
 from cnnviz.data import pictures
 from cnnviz.data._augment import moved
-from cnnviz.training._trainer import EVALUATED_AT_ONCE, outputs
+from cnnviz.training._trainer import evaluated_at_once, outputs
 
 if TYPE_CHECKING:
     from cnnviz.training import Run
@@ -82,8 +82,9 @@ def finished(runs: Run | Sequence[Run]) -> list[Run]:
 @torch.no_grad()
 def _probabilities(run: Run, x: Tensor, crops: int, flip: bool) -> Tensor:
     network = run.averaged.eval()
+    size = evaluated_at_once(run.device)
     looks = [
-        torch.cat([outputs(network(part.to(run.device)))[0].softmax(1).cpu() for part in seen.split(EVALUATED_AT_ONCE)])
+        torch.cat([outputs(network(part.to(run.device)))[0].softmax(1).cpu() for part in seen.split(size)])
         for seen in _views(x, crops, flip)
     ]
     return torch.stack(looks).mean(0)

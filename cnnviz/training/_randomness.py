@@ -49,6 +49,7 @@ class OwnRandomness(TorchFunctionMode):
         super().__init__()
         self.seed = seed
         self.generators: dict[torch.device, torch.Generator] = {}
+        self.swapped = False  # whether a call has needed the shared generator
 
     def on(self, device: torch.device | str | None) -> torch.Generator:
         """The generator for a device: a network on a GPU may still toss its coins on the CPU."""
@@ -70,7 +71,7 @@ class OwnRandomness(TorchFunctionMode):
 
     def _with_state_swapped(self, func: Callable, args: tuple, kwargs: dict) -> Any:
         device = next((value.device for value in args if isinstance(value, Tensor)), torch.device("cpu"))
-        own = self.on(device)
+        own, self.swapped = self.on(device), True
         shared = torch.default_generator if device.type == "cpu" else torch.cuda.default_generators[device.index or 0]
         with _swapping:
             before = shared.get_state()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,13 +20,15 @@ from cnnviz._memory import keep_freed_memory
 from cnnviz.data import Data
 from cnnviz.data._augment import Mixed
 from cnnviz.history import History, Record, Step
-from cnnviz.training._optimisers import SCHEDULES, make_optimiser
+from cnnviz.training._control import Control
+from cnnviz.training._optimisers import SCHEDULES, make_optimiser, rate_on, set_rate
 from cnnviz.training._randomness import OwnRandomness
+from cnnviz.training._recorded import RecordedStep, may_be_recorded, recordable
 
 AUXILIARY = 0.3  # weight of an auxiliary head's loss: Going Deeper with Convolutions, section 5
 KEPT_AVERAGE = 0.995  # share of the old average kept at each step
 TOO_HIGH = 100  # a loss so many times that of guessing was not seen to come back to any use
-EVALUATED_AT_ONCE = 100  # between two such batches a stop is heard
+WARM = 3  # steps of a form before one is recorded: by then every buffer is there
 
 
 class Diverged(ArithmeticError):
@@ -49,44 +51,6 @@ class Settings:
     snapshots: str | None  # the layer's name
     precision: str | None
     scales: Mapping[str, float]  # each weight's share of the learning rate
-
-
-@dataclass
-class Control:
-    """What other threads ask of the loop; it looks between two steps."""
-
-    stop: bool = False
-    paused: bool = False
-    waiting: bool = False  # the loop has come to rest
-    thread: int | None = None
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    idle: threading.Event = field(default_factory=threading.Event)
-
-    def set(self, **wishes: bool) -> None:
-        """Ask to stop or to pause; takes effect before the next step."""
-        with self.changed:
-            self.__dict__.update(wishes)
-            self.changed.notify_all()
-
-    def begin(self) -> None:
-        """Forget what was asked of the last thread: a new one starts."""
-        self.stop = self.paused = False
-        self.idle.clear()
-
-    def end(self, timeout: float | None = None) -> None:
-        """Stop, and wait for the step that is being made."""
-        self.set(stop=True)
-        if threading.get_ident() != self.thread:
-            self.idle.wait(timeout)
-
-    def may_go_on(self) -> bool:
-        """Wait while paused; False when asked to stop."""
-        with self.changed:
-            while self.paused and not self.stop:
-                self.waiting = True
-                self.changed.wait()
-            self.waiting = False
-            return not self.stop
 
 
 class Trainer:
@@ -117,6 +81,8 @@ class Trainer:
         self.good: list[Tensor] = []  # the same before the last update
         halved = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         self.bf16 = settings.precision == "bfloat16" or (settings.precision is None and halved)
+        self.recorded: dict[Any, RecordedStep] = {}  # by the form of their batches
+        self.seen: Counter[Any] = Counter()
         self.error: BaseException | None = None
 
     @property
@@ -138,6 +104,12 @@ class Trainer:
         self.good = [tensor.clone() for tensor in self.state]
         if not self.step:
             self._snapshot(epoch=0)
+        try:
+            self._train()
+        finally:
+            self.recorded, self.seen = {}, Counter()  # they know addresses, and `leave` moves the weights
+
+    def _train(self) -> None:
         while not self.done and self._may_go_on():
             started = time.perf_counter()
             if self.test_is_due:
@@ -160,6 +132,8 @@ class Trainer:
                 scale = settings.scales[name]
                 groups.setdefault(scale, {"scale": scale, "params": []})["params"].append(weight)
         self.optimiser = make_optimiser(settings.optimizer, groups.values(), self.peak, settings.weight_decay)
+        if recordable(self.device, settings.optimizer):
+            rate_on(self.device, self.optimiser)
 
     def leave(self) -> None:
         """Leave the network as its owner expects to find it."""
@@ -181,27 +155,25 @@ class Trainer:
         x, y = self._next_batch()
         self.rate = self.peak * SCHEDULES[self.settings.schedule](self.step / self.steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * group["scale"]
+            set_rate(group, self.rate * group["scale"])
         if not self.model.training:
             self.model.train()
             for norm in self.frozen:
                 norm.eval()
-        loss, correct = self._gradient(x, y)
-        reached = [p for p in self.parameters if p.grad is not None]
-        gradients = [p.grad for p in reached]
-        figures = [loss.detach().float(), correct.float(), *torch._foreach_norm(gradients)]
-        loss, correct, *norms = self._shared(torch.stack(figures)).tolist()  # the only wait for a GPU in a step
+        recorded = self._recording(x, y)
+        figures, gradients = recorded.gradient(x, y) if recorded else self._look(x, y)
+        loss, correct, *norms = self._shared(figures).tolist()  # the only wait for a GPU in a step
         norm = math.hypot(*norms)
         if not (loss < self.limit and math.isfinite(norm)):
             self._diverged("loss", self.step + 1, x, loss)
         if self.settings.clip is not None and norm > self.settings.clip:
             torch._foreach_mul_(gradients, self.settings.clip / norm)
-        self._update(x, y)
+        self._update(recorded.update if recorded else lambda: self._move(x, y))
         self.step += 1
         if self.step == 1:
             self.limit = TOO_HIGH * max(loss, self.guess)
         self.sums = [total + new for total, new in zip(self.sums, (loss * len(y), correct, len(y)), strict=True)]
-        norm_of = dict(zip(reached, norms, strict=True))
+        norm_of = dict(zip((p for p in self.parameters if p.grad is not None), norms, strict=True))
         taken = time.perf_counter() - started
         pace = len(y) * self.world / taken
         row = Step(self.step, self.epoch, loss, correct / len(y), self.rate, self.seconds + taken, pace)
@@ -224,6 +196,25 @@ class Trainer:
             if isinstance(x, Mixed):
                 x, y = x.pictures, x.labels(y, len(self.data.classes))
         return x.contiguous(memory_format=torch.channels_last), y
+
+    def _recording(self, x: Tensor, y: Tensor) -> RecordedStep | None:
+        """The recorded step for such batches, made once they have been seen a few times, where that can be done."""
+        form = (x.shape, y.shape, y.dtype)
+        self.seen[form] += 1
+        if self.seen[form] == WARM + 1 and self.world == 1 and self._does_the_same():
+            with contextlib.suppress(Exception):  # what cannot be recorded is trained without: `tests.gpu` counts
+                parts = (self._look, lambda: self._move(x, y), self.optimiser, self.randomness)
+                self.recorded[form] = RecordedStep(x, y, *parts)
+        return self.recorded.get(form)
+
+    def _does_the_same(self) -> bool:
+        return may_be_recorded(self.model, self.settings.optimizer, self.device, self.randomness)
+
+    def _look(self, x: Tensor, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Loss of a batch, how many it got right and the norm of each gradient, in one tensor; and the gradients."""
+        loss, correct = self._gradient(x, y)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        return torch.stack([loss.detach().float(), correct.float(), *torch._foreach_norm(gradients)]), gradients
 
     def _gradient(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of a batch and how many it got right; its gradient is left in the parameters."""
@@ -274,19 +265,24 @@ class Trainer:
         raise Diverged(f"Stopped at step {step}: {found}; {cause}. The weights of the step before are kept.")
 
     @torch.no_grad()
-    def _update(self, x: Tensor, y: Tensor) -> None:
+    def _update(self, move: Callable[[], Any]) -> None:
         """Move the weights; should that fail half-way, they are put back."""
-        torch._foreach_copy_(self.good, self.state)
         try:
-            if self.settings.optimizer == "lbfgs":
-                self.optimiser.step(lambda: self._gradient(x, y)[0])
-            else:
-                self.optimiser.step()
+            move()
         except BaseException:
             self._restore()
             raise
         if self.average is not None:
             self.average.update_parameters(self.model)
+
+    @torch.no_grad()
+    def _move(self, x: Tensor, y: Tensor) -> None:
+        """Keep the weights that gave this loss, and move them."""
+        torch._foreach_copy_(self.good, self.state)
+        if self.settings.optimizer == "lbfgs":
+            self.optimiser.step(lambda: self._gradient(x, y)[0])
+        else:
+            self.optimiser.step()
 
     @torch.no_grad()
     def _restore(self) -> None:
@@ -310,17 +306,17 @@ class Trainer:
     def _test(self) -> tuple[float, float] | None:
         """Loss and accuracy on the whole test set, of the averaged weights where there are any; None when stopped."""
         network = (self.average or self.model).eval()
-        loss, right = 0.0, 0
-        for x, y in zip(
-            self.data.test_x.split(EVALUATED_AT_ONCE), self.data.test_y.split(EVALUATED_AT_ONCE), strict=True
-        ):
+        size, number = evaluated_at_once(self.device), len(self.data.test_y)
+        figures: list[Tensor] = []
+        for x, y in zip(self.data.test_x.split(size), self.data.test_y.split(size), strict=True):
             if self.world == 1 and not self.control.may_go_on():
                 return None
             with self.randomness, self._precision():
                 scores = outputs(network(x))[0]
-            loss += functional.cross_entropy(scores, y, reduction="sum").item()
-            right += int((scores.argmax(1) == y).sum())
-        return loss / len(self.data.test_y), right / len(self.data.test_y)
+            right = (scores.argmax(1) == y).sum()
+            figures.append(torch.stack([functional.cross_entropy(scores, y, reduction="sum"), right.float()]))
+        loss, right = (sum(column) / number for column in zip(*torch.stack(figures).tolist(), strict=True))
+        return loss, right
 
     @torch.no_grad()
     def _snapshot(self, epoch: int) -> None:
@@ -337,6 +333,11 @@ class Trainer:
             hook.remove()
         kept = {"filters": layer.weight, "maps": maps[-1]}
         self.history.snapshots.append((epoch, {key: value.float().cpu().numpy().copy() for key, value in kept.items()}))
+
+
+def evaluated_at_once(device: torch.device) -> int:
+    """Pictures; between two such batches a stop is heard. A GPU needs more of them to be busy."""
+    return 100 if device.type == "cpu" else 1000
 
 
 def outputs(output: Any) -> list[Tensor]:
