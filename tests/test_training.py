@@ -253,3 +253,10 @@ def test_several_runs_together_say_the_mean_of_what_each_says_of_pictures_in_an_
     assert torch.allclose(predict(runs, x.numpy()), each.mean(0), atol=1e-6)
     with pytest.raises(ValueError, match="x has the shape"):
         predict(runs, x[0])
+
+
+def test_the_device_is_called_what_its_tensors_call_it():
+    """ "cuda" would be another key than the "cuda:0" of a batch, with a second generator of the same seed."""
+    run = fit(net(), DIGITS, epochs=1, device="cpu:0", **LEARNING)
+    run.result()
+    assert run.device == DIGITS.train_x.device

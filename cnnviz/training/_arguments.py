@@ -96,12 +96,14 @@ def snapshot_layer(model: nn.Module, wanted: Any) -> str | None:
 
 
 def chosen_device(wanted: Any) -> torch.device:
+    """The device as tensors there call it: "cuda" is "cuda:0" to them, and the run's chance is kept by that name."""
     if wanted is None:
         wanted = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
-        if torch.empty(0, device=wanted).is_meta:
+        device = torch.empty(0, device=wanted).device
+        if device.type == "meta":
             raise RuntimeError("nothing is computed there")
-        return torch.device(wanted)
+        return device
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
