@@ -71,6 +71,17 @@ def test_every_optimiser_does_what_an_open_loop_does(name):
         assert torch.allclose(weights(ours), weights(theirs), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_every_optimiser_trains_a_convolution_of_many_channels(name):
+    """Its weights are laid out channels last, where torch's L-BFGS finds no way to string them together."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Conv2d(4, 8, 3), nn.Flatten(), nn.Linear(128, 10))
+    rate = {"sgd": 0.1, "momentum": 0.05, "nesterov": 0.05, "lbfgs": 1.0}.get(name, 0.01)
+    history = fit(model, DIGITS, epochs=4, lr=rate, optimizer=name, batch_size=65).result()
+    assert history.epochs[-1].train_loss < history.steps[0].loss
+
+
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [

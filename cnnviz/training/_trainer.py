@@ -61,7 +61,9 @@ class Trainer:
         self.history, self.control = History(), Control()
         self.rank, self.world = (distributed.get_rank(), distributed.get_world_size()) if _together() else (0, 1)
         self.model, self.data = model, data
-        self.model.to(memory_format=torch.channels_last)  # 1.1 to 1.4 times as fast, on a CPU too
+        # channels_last is 1.1 to 1.4 times as fast, on a CPU too; torch's L-BFGS strings gradients together as they lie
+        self.layout = torch.contiguous_format if settings.optimizer == "lbfgs" else torch.channels_last
+        self.model.to(memory_format=self.layout)
         self.network = _wrapped(model, device)
         self.average = _averaged(model) if settings.average else None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -99,7 +101,7 @@ class Trainer:
     def train(self) -> None:
         """Step until all is done that was planned, or a stop is asked for."""
         keep_freed_memory()
-        self.model.to(memory_format=torch.channels_last)
+        self.model.to(memory_format=self.layout)
         self.state = [tensor.detach() for tensor in (*self.model.parameters(), *self.model.buffers())]
         self.good = [tensor.clone() for tensor in self.state]
         if not self.step:
@@ -195,7 +197,7 @@ class Trainer:
             x = change(x, self.randomness.on(self.device))
             if isinstance(x, Mixed):
                 x, y = x.pictures, x.labels(y, len(self.data.classes))
-        return x.contiguous(memory_format=torch.channels_last), y
+        return x.contiguous(memory_format=self.layout), y
 
     def _recording(self, x: Tensor, y: Tensor) -> RecordedStep | None:
         """The recorded step for such batches, made once they have been seen a few times, where that can be done."""
