@@ -96,7 +96,7 @@ class Explorer(ShownWidget):
         self._kept: dict[tuple, tuple[dict[str, Tensor], str]] = {}
         self._found: tuple[int, dict[str, tuple[Tensor, Tensor]]] = (-1, {})
         net = quiet(model)
-        self._layers = {name: tuple(maps.shape[1:]) for name, maps in walk(net, self._pictures[0]).items()}
+        self._layers = {name: tuple(maps.shape[1:]) for name, maps in walk(net, self._batch(0)).items()}
         layers = [[name, type(net.get_submodule(name)).__name__, shape[0]] for name, shape in self._layers.items()]
         thumbs = b"".join(_thumb(one) for one in self._pictures)
         fixed = {"title": called(model), "said": said, "layers": layers, "count": len(self._pictures), "thumbs": thumbs}
