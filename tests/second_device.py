@@ -1,4 +1,4 @@
-"""A device "other" beside the CPU, for machines without a GPU: where a tensor lies matters, what it costs does not.
+"""A device "elsewhere" beside the CPU, for machines without a GPU: where a tensor lies matters, what it costs does not.
 
 Each tensor on it stands for one on the CPU that does the work. A calculation that mixes the two is refused, as CUDA
 refuses it, and so is a look at the values without ``.cpu()``. `register` makes it, for the rest of the process.
@@ -8,7 +8,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-NAME, KEY = "other", "PrivateUse1"
+NAME, KEY = "elsewhere", "PrivateUse1"
 aten = torch.ops.aten
 MOVES = ("aten::_to_copy", "aten::copy_", "aten::index", "aten::_index_put_impl_")  # may have tensors of both
 BY_ITSELF = ("CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional")  # made from others, by default
@@ -63,6 +63,7 @@ def done_behind(op, *args, **kwargs):
 def register():
     """Make the second device; what must live as long as it is returned."""
     _setup_privateuseone_for_python_backend(NAME)
+    torch.__future__.set_swap_module_params_on_conversion(True)  # a weight that moves stays the same weight, as on CUDA
     everything, each = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")
     everything.fallback(done_behind, KEY)
     each.impl("_copy_from", _copy_from, KEY)
@@ -74,7 +75,8 @@ def register():
         )
     for method in ("numpy", "__array__"):
         setattr(torch.Tensor, method, _only_here(getattr(torch.Tensor, method)))
-    torch.Tensor.__deepcopy__ = torch.nn.Parameter.__deepcopy__ = _copied(torch.Tensor.__deepcopy__)
+    for kind in (torch.Tensor, torch.nn.Parameter):
+        kind.__deepcopy__ = _copied(kind.__deepcopy__)
     torch.Generator = _Generator
     return everything, each
 
@@ -117,10 +119,12 @@ def _only_here(method):
 
 def _copied(deepcopy):
     def copy(self, memo):
-        if not is_there(self):
+        if type(self) is not Elsewhere:
             return deepcopy(self, memo)
-        twin = self.detach().clone().requires_grad_(self.requires_grad)
-        memo[id(self)] = torch.nn.Parameter(twin, self.requires_grad) if isinstance(self, torch.nn.Parameter) else twin
+        twin = self.detach().clone()
+        twin = twin if is_there(twin) else twin.as_subclass(torch.Tensor)  # it came back
+        is_weight = isinstance(self, torch.nn.Parameter)
+        memo[id(self)] = torch.nn.Parameter(twin, self.requires_grad) if is_weight else twin
         return memo[id(self)]
 
     return copy

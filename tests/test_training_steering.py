@@ -35,7 +35,7 @@ def path_of_weights():
     given = {"batch_size": 32, "seed": 0, "optimizer": "momentum", "schedule": "constant", "weight_decay": 0}
     given |= {"clip": None, "label_smoothing": 0, "augment": None, "average": False, "snapshots": None}
     settings = _arguments.read_settings(model, given | {"precision": None, "lr_scale": None})
-    trainer = _trainer.Trainer(model, DIGITS, torch.device("cpu"), 0.05, settings)
+    trainer = _trainer.Trainer(model, DIGITS, torch.device("cpu"), torch.device("cpu"), 0.05, settings)
     found = [weights(model)]
 
     def after(steps):

@@ -64,7 +64,8 @@ def fit(
     Parameters
     ----------
     model
-        Any module that turns pictures ``(N, C, H, W)`` into scores ``(N, classes)``; trained in place. Weights whose
+        Any module that turns pictures ``(N, C, H, W)`` into scores ``(N, classes)``; trained in place, and taken to
+        `device` for as long as it is trained: afterwards it is where it was, in evaluation mode. Weights whose
         ``requires_grad`` is False stay as they are, and a batch norm whose weights do keeps its statistics.
     data
         What `load` returns. It is moved to the device whole.
@@ -309,10 +310,14 @@ def _ending(trainer: Trainer) -> str:
 def _prepared(model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> Trainer:
     if join_processes(device) > 1 and settings.optimizer == "lbfgs":
         raise ValueError("lbfgs searches along a line, in each process another: use another optimizer under torchrun")
-    data = data.to(device)
-    try_out(model.to(device), data)
-    try_changes(settings.augment, data.train_x[:2])
-    return Trainer(model, data, device, lr, settings)
+    home, data = next(model.parameters()).device, data.to(device)
+    try:
+        try_out(model.to(device), data)
+        try_changes(settings.augment, data.train_x[:2])
+        return Trainer(model, data, device, home, lr, settings)
+    except BaseException:
+        model.to(home)
+        raise
 
 
 def _label(given: dict[str, Any]) -> str:

@@ -82,9 +82,10 @@ def finished(runs: Run | Sequence[Run]) -> list[Run]:
 @torch.no_grad()
 def _probabilities(run: Run, x: Tensor, crops: int, flip: bool) -> Tensor:
     network = run.averaged.eval()
-    size = evaluated_at_once(run.device)
+    device = next(network.parameters()).device
+    size = evaluated_at_once(device)
     looks = [
-        torch.cat([outputs(network(part.to(run.device)))[0].softmax(1).cpu() for part in seen.split(size)])
+        torch.cat([outputs(network(part.to(device)))[0].softmax(1).cpu() for part in seen.split(size)])
         for seen in _views(x, crops, flip)
     ]
     return torch.stack(looks).mean(0)

@@ -54,6 +54,8 @@ class OwnRandomness(TorchFunctionMode):
     def on(self, device: torch.device | str | None) -> torch.Generator:
         """The generator for a device: a network on a GPU may still toss its coins on the CPU."""
         device = torch.device(device or "cpu")
+        if device.type != "cpu" and device.index is None:
+            device = torch.empty(0, device=device).device  # "cuda" is "cuda:0" to its tensors
         if device not in self.generators:
             self.generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self.generators[device]

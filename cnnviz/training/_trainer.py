@@ -56,8 +56,16 @@ class Settings:
 class Trainer:
     """A network, its data and its optimiser, between two steps unless its thread is inside `train`."""
 
-    def __init__(self, model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> None:
-        self.settings, self.device, self.peak, self.rate = settings, device, lr, lr
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Data,
+        device: torch.device,
+        home: torch.device,  # where the network is when it is not trained
+        lr: float,
+        settings: Settings,
+    ) -> None:
+        self.settings, self.device, self.home, self.peak, self.rate = settings, device, home, lr, lr
         self.history, self.control = History(), Control()
         self.rank, self.world = (distributed.get_rank(), distributed.get_world_size()) if _together() else (0, 1)
         self.model, self.data = model, data
@@ -101,7 +109,9 @@ class Trainer:
     def train(self) -> None:
         """Step until all is done that was planned, or a stop is asked for."""
         keep_freed_memory()
-        self.model.to(memory_format=self.layout)
+        self.model.to(self.device, memory_format=self.layout)
+        if self.average is not None:
+            self.average.to(self.device)
         self.state = [tensor.detach() for tensor in (*self.model.parameters(), *self.model.buffers())]
         self.good = [tensor.clone() for tensor in self.state]
         if not self.step:
@@ -138,10 +148,12 @@ class Trainer:
             rate_on(self.device, self.optimiser)
 
     def leave(self) -> None:
-        """Leave the network as its owner expects to find it."""
+        """Leave the network as its owner expects to find it, and where it was."""
         self.model.eval()
         if self.world == 1:  # DistributedDataParallel has laid out its buffers
-            self.model.to(memory_format=torch.contiguous_format)
+            self.model.to(self.home, memory_format=torch.contiguous_format)
+            if self.average is not None:
+                self.average.to(self.home)
 
     def release(self) -> None:
         """Give back the memory of gradients and of the optimiser."""
