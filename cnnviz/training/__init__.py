@@ -123,6 +123,7 @@ def fit(
         _controls[model].end()  # the cell was run again
     trainer = within_memory(settings.batch_size, lambda: _prepared(model, data, place, lr, settings))
     _controls[model] = trainer.control
+    trainer.history.snapshots_of = snapshots if isinstance(snapshots, str) else ""
     return Run(trainer, data, epochs, _label(given))
 
 
