@@ -106,6 +106,8 @@ class History:
         Sequences of `Step` and of `Record`.
     snapshots
         List of ``(epoch, {"filters": (F, C, h, w), "maps": (F, H, W)})``, if the run was asked for them.
+    snapshots_of
+        The layer that they are of, as `fit` was given its name; empty for the first convolution.
     ending
         How the run ended, as one sentence; empty before.
 
@@ -120,7 +122,7 @@ class History:
     def __init__(self) -> None:
         self.steps, self.epochs = _Rows(Step, whole=2), _Rows(Record, whole=1)
         self.snapshots: list[tuple[int, dict[str, np.ndarray]]] = []
-        self.ending = ""
+        self.snapshots_of = self.ending = ""
         self.steps_per_epoch = 0  # planned; 0 where it is not known
         self._norms: dict[str, array] = {}
         self._grown = threading.Condition()

@@ -292,6 +292,33 @@ def test_one_sentence_says_that_the_network_is_missing(torchvision, tmp_path):
     )
 
 
+OFFLINE, ALTERED = "<urlopen error timed out>", "File not found or corrupted."
+FETCHING = "Error downloading train-images-idx3-ubyte.gz:\nTried one/, got:\n{0}\nTried two/, got:\n{0}\n"
+REFUSED = "whose checksum is not the published one .*raw.train-images-idx3-ubyte.gz. and load"
+
+
+@pytest.mark.parametrize(("error", "there", "kind", "words"), [
+    (RuntimeError(FETCHING.format(OFFLINE)), False, ConnectionError, "fetch its files .*timed out.*network is not"),
+    (RuntimeError(FETCHING.format(ALTERED)), False, ValueError, REFUSED),
+    (RuntimeError(FETCHING.format(OFFLINE)), True, ValueError, REFUSED),
+    (RuntimeError("shape '[60, 28, 28]' is invalid"), False, ValueError, "cannot read or write .*MNIST' .shape"),
+    (PermissionError(13, "Permission denied", "raw"), False, ValueError, "cannot read or write .*Permission denied"),
+])  # fmt: skip
+def test_what_torchvision_raises_is_told_apart(torchvision, tmp_path, error, there, kind, words):
+    """Its messages as torchvision 0.28 words them; it fetches an archive again that it finds altered."""
+
+    def fails(*_, **__):
+        raise error
+
+    torchvision.MNIST = fails
+    if there:
+        raw = tmp_path / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        (raw / "train-images-idx3-ubyte.gz").write_bytes(b"cut short")
+    with pytest.raises(kind, match=words):
+        load("mnist", path=tmp_path)
+
+
 def test_one_sentence_says_that_torchvision_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(ModuleNotFoundError) as refusal:

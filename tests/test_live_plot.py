@@ -9,11 +9,14 @@ import weakref
 
 import numpy as np
 import pytest
+from torch import nn
 
 from cnnviz.history import History, Record, Step
+from cnnviz.training import fit
 from cnnviz.widgets import _heartbeat, _notebook
 from cnnviz.widgets.live_plot import LivePlot, compare_runs, live_plot
 from cnnviz.widgets.live_plot.tracks import POINTS, Curve, packed
+from tests.small_runs import DIGITS
 
 
 class FakeRun:
@@ -235,6 +238,21 @@ def test_a_snapshots_bytes_are_its_pixels():
     shown = (read[: sizes[0]].reshape(shape["filters"]) - 128) / 127 * shape["scale"]
     np.testing.assert_allclose(shown.transpose(0, 3, 1, 2), filters, atol=shape["scale"] / 127)
     np.testing.assert_allclose(read[sizes[0] :].reshape(4, 9, 9) / 255 * np.ptp(maps) + maps.min(), maps, atol=0.01)
+
+
+@pytest.mark.parametrize(("asked", "words"), [
+    (True, "filters of the first layer"),
+    ("3", "filters of 3, the first of 4 channels"),
+])  # fmt: skip
+def test_filters_are_called_by_the_layer_that_they_are_of(tmp_path, asked, words):
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3), nn.Flatten(), nn.Linear(5, 10)
+    )
+    run = fit(network, DIGITS, epochs=1, snapshots=asked)
+    assert run.result().snapshots[0][1]["filters"].shape[1] == (1 if asked is True else 4)
+    plot, page = opened(run)
+    assert page.tracks[0]["filters"] == words
+    assert f"{words}, epoch 1" in plot.save(tmp_path / "run.html").read_text()
 
 
 def test_dead_maps_and_zero_filters_are_pictures_too():

@@ -1,6 +1,7 @@
 """`fit` against a loop written openly in torch; whether chance stays its own."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -271,3 +272,11 @@ def test_the_device_is_called_what_its_tensors_call_it():
     run = fit(net(), DIGITS, epochs=1, device="cpu:0", **LEARNING)
     run.result()
     assert run.device == DIGITS.train_x.device
+
+
+def test_runs_that_know_different_classes_do_not_speak_together():
+    runs = [fit(net(), DIGITS.only(classes), epochs=1) for classes in ("01", "23")]
+    for run in runs:
+        run.result()
+    with pytest.raises(ValueError, match=re.escape('different classes, ("0", "1") and ("2", "3"): use runs of one')):
+        predict(runs)

@@ -55,6 +55,12 @@ def test_what_makes_no_sense_is_refused_at_once(given, message):
     assert str(refusal.value).startswith(message)
 
 
+def test_more_processes_than_pictures_are_refused(monkeypatch):
+    monkeypatch.setattr("cnnviz.training.join_processes", lambda device: 5)
+    with pytest.raises(ValueError, match=r"4 training pictures are too few for 5 processes: use --nproc-per-node=4"):
+        fit(net(), data_of())
+
+
 def test_a_network_that_cannot_learn_is_refused():
     with pytest.raises(ValueError, match="no weights that may change"):
         fit(net().requires_grad_(False), DIGITS)

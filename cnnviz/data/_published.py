@@ -6,9 +6,12 @@ unpacked files are removed before each use: it then unpacks its archives anew, a
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import torch
 from torch import Tensor
@@ -41,13 +44,34 @@ def _forget_unpacked(folder: Path) -> None:
 def _fetched(name: str, kind: type, root: Path, train: bool) -> Any:
     try:
         return kind(root, train=train, download=True)
-    except (OSError, RuntimeError) as error:  # torchvision wraps what urllib raises in RuntimeErrors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "corrupted" in reason:  # torchvision's word for a wrong checksum
-            text = f'load("{name}") refuses a file whose checksum is not the published one ({reason}): delete '
-            raise ValueError(f"{text}{str(root / CLASSES[name])!r} and load again, or {_INSTEAD}") from None
-        text = f'load("{name}") cannot fetch its files ({reason}): torchvision is there, the network is not; {_INSTEAD}'
-        raise ConnectionError(text) from None
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise _in_a_sentence(name, kind, root, error) from None
+
+
+def _in_a_sentence(name: str, kind: type, root: Path, error: Exception) -> Exception:
+    """What to raise: torchvision fetches an archive again when it finds it altered, and then knows of no network."""
+    said, offline = str(error).strip() or type(error).__name__, _is_about_network(error)
+    reason = said.splitlines()[-1]  # it lists its mirrors, and what each of them said
+    wanted = re.match("Error downloading (.*):", said)
+    folder = root if hasattr(kind, "filename") else root / CLASSES[name]  # CIFAR-10 has no folder of its own
+    archive = root / kind.filename if hasattr(kind, "filename") else folder / "raw" / (wanted[1] if wanted else "")
+    if "corrupted" in said or (offline and archive.is_file()):
+        text = f'load("{name}") refuses a file whose checksum is not the published one ({reason}): delete '
+        return ValueError(f"{text}{str(archive)!r} and load again, or {_INSTEAD}")
+    if offline:
+        text = f'load("{name}") cannot fetch its files ({reason}): torchvision is there, the network is not'
+        return ConnectionError(f"{text}; {_INSTEAD}")
+    text = f'load("{name}") cannot read or write its files in {str(folder)!r} ({reason}): delete these, give another '
+    return ValueError(f"{text}folder as path, or {_INSTEAD}")
+
+
+def _is_about_network(error: Exception) -> bool:
+    """An error of the disk names a file, or says that there is no room; torchvision wraps others in RuntimeErrors."""
+    if isinstance(error, URLError):
+        return True
+    if isinstance(error, OSError):
+        return error.filename is None and error.errno != errno.ENOSPC
+    return isinstance(error, RuntimeError) and "downloading" in str(error)
 
 
 def _tensors(dataset: Any, size: int | None) -> tuple[Tensor, Tensor]:

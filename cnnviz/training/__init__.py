@@ -77,7 +77,7 @@ def fit(
         "sgd", "momentum" (0.9), "nesterov", "adagrad", "rmsprop", "adam", "adamw" or "lbfgs" (wants ``lr=1`` and
         large batches).
     batch_size
-        Pictures a step; all of them where there are fewer.
+        Pictures a step, under ``torchrun`` in each process; all of them where there are fewer.
     seed
         Of the order of the pictures, of augmentation and of dropout; not of the weights, which the model brings.
     device
@@ -124,6 +124,7 @@ def fit(
         _controls[model].end()  # the cell was run again
     trainer = within_memory(settings.batch_size, lambda: _prepared(model, data, place, lr, settings))
     _controls[model] = trainer.control
+    trainer.history.snapshots_of = snapshots if isinstance(snapshots, str) else ""
     return Run(trainer, data, epochs, _label(given))
 
 
@@ -308,8 +309,12 @@ def _ending(trainer: Trainer) -> str:
 
 
 def _prepared(model: nn.Module, data: Data, device: torch.device, lr: float, settings: Settings) -> Trainer:
-    if join_processes(device) > 1 and settings.optimizer == "lbfgs":
+    processes = join_processes(device)
+    if processes > 1 and settings.optimizer == "lbfgs":
         raise ValueError("lbfgs searches along a line, in each process another: use another optimizer under torchrun")
+    if len(data.train_x) < processes:
+        text = f"{len(data.train_x)} training pictures are too few for {processes} processes"
+        raise ValueError(f"{text}: use --nproc-per-node={len(data.train_x)}, or more pictures")
     home, data = next(model.parameters()).device, data.to(device)
     try:
         try_out(model.to(device), data)

@@ -76,6 +76,9 @@ def finished(runs: Run | Sequence[Run]) -> list[Run]:
             raise ValueError(f"run {_short(run)} is not what fit returns: use one finished run, or a list of some")
         if run.state in ("running", "paused"):
             raise RuntimeError("a run is still going: wait for it, or stop it")
+        if run.data.classes != listed[0].data.classes:
+            known = " and ".join(_short(one.data.classes) for one in (listed[0], run))
+            raise ValueError(f"the runs know different classes, {known}: use runs of one data set together")
     return listed
 
 

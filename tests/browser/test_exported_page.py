@@ -128,7 +128,9 @@ def test_the_filter_time_machine_is_scrubbed_in_a_saved_page(offline: Offline, t
     seen = {}
     for epoch in (3, 0, 1):  # at epoch 0 the filters are below zero, at the end above
         page.locator("[data-name='back']").fill(str(epoch))
-        expect(page.locator(".lp-shots")).to_have_attribute("aria-label", f"filters and feature maps at epoch {epoch}")
+        expect(page.locator(".lp-shots")).to_have_attribute(
+            "aria-label", f"filters of the first layer and their maps at epoch {epoch}"
+        )
         pixel = "canvas => Array.from(canvas.getContext('2d').getImageData(40, 40, 1, 1).data)"
         seen[epoch] = page.locator(".lp-shots").evaluate(pixel)
     assert seen[3][0] > seen[3][2]  # orange

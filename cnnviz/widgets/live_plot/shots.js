@@ -1,9 +1,9 @@
-// The time machine's pictures: the first layer's filters and one picture's feature maps, as they were at an epoch.
+// The time machine's pictures: a layer's filters and one picture's feature maps, as they were at an epoch.
 const GAP = 4, WORDS_HEIGHT = 22;
 const LARGEST = 64, ALONE = 120; // pixels a side, the second in a saved page: there they are what the page is for
 
 /** `scale`: the largest weight of all epochs, so that a filter that grows is seen to grow. */
-export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, scale, run) {
+export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, scale, words, run) {
   const { palette } = view;
   const width = Math.floor(view.root.clientWidth - 26);
   const side = Math.min(view.session.model.alone ? ALONE : LARGEST, Math.floor((width + GAP) / Math.max(filters.shape[0], maps.shape[0])) - GAP);
@@ -13,10 +13,10 @@ export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, sca
   context.imageSmoothingEnabled = false;
   context.font = `14px ${palette.font}`;
   context.textBaseline = "middle";
-  const rows = [[`filters of the first layer, epoch ${epoch}${run}`, filters, (byte) => Math.round(128 + ((byte - 128) * own) / scale)], ["their maps of one picture of the test set", maps, (byte) => byte]];
-  rows.forEach(([words, { shape, pixels }, shade], at) => {
+  const rows = [[`${words}, epoch ${epoch}${run}`, filters, (byte) => Math.round(128 + ((byte - 128) * own) / scale)], ["their maps of one picture of the test set", maps, (byte) => byte]];
+  rows.forEach(([line, { shape, pixels }, shade], at) => {
     context.fillStyle = palette.ink;
-    context.fillText(words, 0, at * row + WORDS_HEIGHT / 2);
+    context.fillText(line, 0, at * row + WORDS_HEIGHT / 2);
     const [count, high, wide, channels = 1] = shape;
     for (let i = 0; i < count; i++) {
       const size = high * wide * channels;
@@ -24,7 +24,7 @@ export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, sca
       context.drawImage(tile, i * (side + GAP), at * row + WORDS_HEIGHT, side, side);
     }
   });
-  const description = `filters and feature maps at epoch ${epoch}`;
+  const description = `${words} and their maps at epoch ${epoch}`;
   if (canvas.getAttribute("aria-label") !== description) canvas.setAttribute("aria-label", description);
 }
 

@@ -1,10 +1,10 @@
-"""What a saved plot shows where no script runs: the first filters, before and after."""
+"""What a saved plot shows where no script runs: the filters of the snapshots, before and after."""
 
 from __future__ import annotations
 
 from cnnviz.inside._pictures import Group, painted
 from cnnviz.widgets._drawing import Drawing, Words
-from cnnviz.widgets.live_plot.tracks import MAPS, Track
+from cnnviz.widgets.live_plot.tracks import MAPS, Track, filters_of
 
 TILE, LEFT, LINE = 48, 16, 26
 
@@ -20,7 +20,7 @@ def draw(title: str, tracks: list[Track]) -> Drawing:
         tiles = [one if len(one) == 3 else one[0] for several in filters for one in several]
         pixels = iter(painted(Group(tiles)) if tiles else [])
         for (epoch, _), several in zip(ends, filters, strict=True):
-            _words(drawing, f"filters of the first layer, epoch {epoch}")
+            _words(drawing, f"{filters_of(track.history)}, epoch {epoch}")
             for column, _ in enumerate(several):
                 drawing.pictures.append((LEFT + column * (TILE + 4), drawing.height, TILE, TILE, next(pixels)))
             drawing.height += TILE + LINE // 2

@@ -105,6 +105,8 @@ class Track:
             "lr": getattr(self.run, "lr", None),
             "layers": list(self.norms),
         }
+        if self.shots:
+            self.head["filters"] = filters_of(self.history)
 
     @property
     def going(self) -> bool:
@@ -153,6 +155,13 @@ def mean(values: list[tuple[float, float]]) -> tuple[float, float]:
 def flat(points: list[tuple[float, float]]) -> list[float]:
     """Losses first, then accuracies."""
     return [loss for loss, _ in points] + [accuracy for _, accuracy in points]
+
+
+def filters_of(history: Any) -> str:
+    """Say which filters the snapshots show, and how much of them."""
+    words = f"filters of {history.snapshots_of or 'the first layer'}"
+    channels = np.shape(history.snapshots[0][1]["filters"])[1]
+    return words if channels in (1, 3) else f"{words}, the first of {channels} channels"
 
 
 def packed(epoch: int, snapshot: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -299,7 +299,7 @@ class LiveView extends WidgetView {
     if (!track) return;
     const shot = track.shots.findLast(({ epoch }) => epoch <= this.until) ?? track.shots[0];
     const scale = Math.max(...track.shots.map((one) => one.scale));
-    drawShot(this, this.shots, shot, scale, this.session.own.length > 1 ? `, ${track.name}` : "");
+    drawShot(this, this.shots, shot, scale, track.filters, this.session.own.length > 1 ? `, ${track.name}` : "");
   }
 
   close() {
