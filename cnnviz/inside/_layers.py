@@ -6,7 +6,8 @@ import copy
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -199,17 +200,28 @@ def maps(model: nn.Module, batch: Tensor, names: Iterable[str]) -> dict[str, Ten
     """
     found: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Any:
-        return lambda layer, given, out: found.update({name: out.clone()} if isinstance(out, Tensor) else {})
+    def keep(name: str, output: Any) -> None:
+        if isinstance(output, Tensor):
+            found[name] = output.clone()
 
-    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    with looking(model, names, keep), torch.no_grad():
+        model(batch)
+    return found
+
+
+@contextmanager
+def looking(model: nn.Module, names: Iterable[str], see: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call `see` with a layer's name and its output whenever one of these layers has run."""
+
+    def hook(name: str) -> Any:
+        return lambda layer, given, output: see(name, output)
+
+    handles = [model.get_submodule(name).register_forward_hook(hook(name)) for name in names]
     try:
-        with torch.no_grad():
-            model(batch)
+        yield
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def called(model: nn.Module) -> str:

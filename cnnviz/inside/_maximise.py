@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz._checks import _number, _short, _whole
-from cnnviz.inside._layers import called, find_channel, find_layer, find_target, fitted, quiet, with_gradients
+from cnnviz.inside._layers import called, find_channel, find_layer, find_target, fitted, looking, quiet, with_gradients
 from cnnviz.inside._pictures import Group, Pictures
 
 STEP = 0.05  # of the span between background and limit; tried on three networks of digits, as are the defaults below
@@ -127,12 +127,8 @@ def _slope(net: nn.Module, x: Tensor, name: str, places: tuple[Tensor, Tensor], 
 def _responses(net: nn.Module, x: Tensor, name: str) -> Tensor:
     """Scores ``(N, classes)``, or how strong each map of a layer is ``(N, C)``: an edge's whole map has no mean."""
     found: list[Any] = []
-    part = net.get_submodule(name)
-    handle = part.register_forward_hook(lambda _, __, output: found.append(output))
-    try:
+    with looking(net, [name], lambda _, output: found.append(output)):
         net(x)
-    finally:
-        handle.remove()
     output = found[-1]
     if not isinstance(output, Tensor) or output.dim() < 2:
         raise ValueError(f"{_short(name) if name else called(net)} gives no channels (N, C, ...): use another layer")
