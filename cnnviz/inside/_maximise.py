@@ -16,7 +16,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz._checks import _number, _short, _whole
-from cnnviz.inside._layers import called, find_channel, find_layer, find_target, fitted, looking, quiet, with_gradients
+from cnnviz.inside._layers import (
+    called,
+    find_channel,
+    find_layer,
+    find_target,
+    fitted,
+    listed,
+    looking,
+    quiet,
+    with_gradients,
+)
 from cnnviz.inside._pictures import Group, Pictures
 
 STEP = 0.05  # of the span between background and limit; tried on three networks of digits, as are the defaults below
@@ -105,7 +115,7 @@ def maximise(
     strengths = _responses(net, x, name)[places].tolist()
     values = x.float().cpu().numpy()
     what = "channel" if name else "class"
-    words = f"{what}{'es' if what == 'class' else 's'} {_list(numbers)}" if several else f"{what} {numbers[0]}"
+    words = f"{what}{'es' if what == 'class' else 's'} {listed(numbers)}" if several else f"{what} {numbers[0]}"
     about = f"what maximises {words} of {name or called(model)}"
     titles = [f"{n}: {strength:.3g}" for n, strength in zip(numbers, strengths, strict=True)]
     group = Group(
@@ -182,8 +192,3 @@ def _limits(limits: Any) -> tuple[float, float]:
         raise ValueError(f"limits {_short(limits)} are not two numbers: use (0, 1)")
     low = _number("limits", limits[0])
     return low, _number("limits", limits[1], above=low)
-
-
-def _list(numbers: list[int]) -> str:
-    whole = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1))
-    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))

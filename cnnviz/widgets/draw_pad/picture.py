@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnviz._checks import _count
 from cnnviz.widgets._drawing import FAINT, Drawing, Words
 from cnnviz.widgets.draw_pad.answer import Answer
 
@@ -56,8 +57,7 @@ def draw(pad: DrawPad) -> Drawing:
 
 def describe(pad: DrawPad, answer: Answer, problem: str) -> str:
     """Say in plain text what is on the paper, of what shape the layers are and what the network says."""
-    strokes = f"{len(pad.strokes)} stroke{'s' * (len(pad.strokes) != 1)}"
-    drawn = strokes if pad.example is None else f"the scan of a {pad.example}"
+    drawn = _count(len(pad.strokes), "stroke") if pad.example is None else f"the scan of a {pad.example}"
     moved = f", shifted by {pad.shift}".replace("-", "−") if pad.shift else ""
     lines = [f"DrawPad, {'clean paper' if pad.empty else drawn}{moved}, input {pad._size}×{pad._size}"]
     lines += [f"{layer.kinds}: {layer.size}" for layer in answer.layers]

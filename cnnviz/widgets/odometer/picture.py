@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
+from cnnviz._checks import _count
 from cnnviz.widgets._drawing import FAINT, GRID, MARK, WINDOW, Drawing, Words
 from cnnviz.widgets.odometer.lanes import Lane, Step, place
 from cnnviz.widgets.sliding_kernel.shades import hexadecimal, mix
@@ -103,10 +104,6 @@ def _draw_lane(drawing: Drawing, lane: Lane, rows: int, x: int, y: int, given: i
     drawing.words.append(Words(middle, y + 14, _count(first.reads, "input map"), anchor="middle"))
     drawing.words.append(Words(middle, blocks[-1].bottom + 18, _count(last.maps, "output map"), anchor="middle"))
     return tops[2] + TALL + LINE
-
-
-def _count(number: int, words: str) -> str:
-    return f"{number} {words}{'s' * (number > 1)}"
 
 
 class _Block(NamedTuple):

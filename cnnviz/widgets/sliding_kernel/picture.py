@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz._checks import _count
 from cnnviz.widgets._drawing import FAINT, GRID, INK, MARK, WINDOW, Drawing, Words
 from cnnviz.widgets.sliding_kernel import shades, strip
 from cnnviz.widgets.sliding_kernel.code import format_code
@@ -143,7 +144,7 @@ class _Picture:
                 self.frame(panel.box(0, 0, *self.kernel_size))
         more = len(self.scene.channels) - len(self.shown)
         if more and is_kernel and not self.twice:
-            self.say(x, panel.bottom + LABEL, f"and {more} more channel{'s' * (more > 1)}", colour=FAINT)
+            self.say(x, panel.bottom + LABEL, f"and {_count(more, 'more channel')}", colour=FAINT)
             self.bottom = max(self.bottom, panel.bottom + LABEL)
 
     def output_column(self) -> None:
