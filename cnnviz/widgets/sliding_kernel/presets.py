@@ -57,4 +57,5 @@ def settings_of(name: str) -> dict[str, Any]:
     >>> settings_of("padding_strides")
     {'height': 5, 'width': 5, 'kernel_size': 3, 'stride': 2, 'padding': 1}
     """
-    return {"stride": 1} | _PRESETS[_one_of("preset", name, _PRESETS)]
+    settings = _PRESETS[_one_of("preset", name, _PRESETS)]
+    return settings | {"stride": settings.get("stride", 1)}
