@@ -18,14 +18,15 @@ def _signed(n: int) -> str:
     return str(n).replace("-", "−")
 
 
-def _is_whole(value: Any, lowest: int, highest: int) -> bool:
+def _is_whole(value: Any, lowest: int, highest: float) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and lowest <= value <= highest
 
 
-def _whole(name: str, value: Any, lowest: int, highest: int) -> int:
+def _whole(name: str, value: Any, lowest: int, highest: float = math.inf) -> int:
     if _is_whole(value, lowest, highest):
         return int(value)
-    raise ValueError(f"{name} {_short(value)} is not a whole number from {_signed(lowest)} to {highest}")
+    bounds = f"from {_signed(lowest)} to {highest}" if math.isfinite(highest) else f"of at least {lowest}"
+    raise ValueError(f"{name} {_short(value)} is not a whole number {bounds}")
 
 
 def _number(
@@ -75,7 +76,11 @@ def _by(shape: Any, sign: str = "x") -> str:
     return sign.join(map(str, shape)) if isinstance(shape, (tuple, list)) else "" if shape is None else str(shape)
 
 
-def _either(names: Iterable[Any]) -> str:
+def _either(names: Iterable[Any], word: str = "or") -> str:
     """List what works: "a, b or c"."""
     *first, last = map(str, names)
-    return f"{', '.join(first)} or {last}" if first else last
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

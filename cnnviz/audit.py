@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
+from cnnviz._checks import _either
 from cnnviz._tables import Line, as_html, as_text
 from cnnviz.cost import CostTable, Other
 
@@ -184,8 +185,7 @@ def _explained(figure: Published, params: int, steps: tuple[Step, ...], values: 
 
 
 def _listed(steps: Sequence[Step]) -> str:
-    *most, last = (step.counted.removeprefix("and ").removeprefix("their ") for step in steps)
-    return f"{', '.join(most)} and {last}" if most else last
+    return _either((step.counted.removeprefix("and ").removeprefix("their ") for step in steps), "and")
 
 
 def _verdict(figure: Published, count: int, meaning: str) -> str:

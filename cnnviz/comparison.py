@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from html import escape
 from itertools import cycle
 from math import log10
-from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cnnviz._checks import _number
 from cnnviz._tables import Line, as_html, as_text, write_csv
 from cnnviz.cost import CostTable
 
@@ -60,8 +60,9 @@ class Comparison:
         >>> [net.name for net in Comparison(nets).within(macs=20)]
         ['a']
         """
-        _check_limit("macs", macs)
-        _check_limit("params", params)
+        for name, limit in (("macs", macs), ("params", params)):
+            if limit is not None:
+                _number(name, limit, least=0)
         if isinstance(families, str):
             raise ValueError(f"families {families!r} is one name: give a list, [{families!r}]")
         wanted = None if families is None else set(families)
@@ -226,12 +227,6 @@ def _compared(label: str | None, network: Any, given: dict[str, float], input_si
         top1, top5 = float(given[name]), None
     family = re.match(r"(wide_)?[^\W\d_]+|.*", table.title).group()
     return Compared(name, family, top1, top5, table.total.params, table.total.macs, table.total.activations)
-
-
-def _check_limit(name: str, limit: Any) -> None:
-    number = isinstance(limit, Real) and not isinstance(limit, bool)
-    if limit is not None and not (number and limit >= 0):
-        raise ValueError(f"{name} {limit!r} is not a number of at least 0, or None for no limit")
 
 
 def _room(values: list[float], share: float) -> list[float]:

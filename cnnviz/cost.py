@@ -6,14 +6,13 @@ are not MACs. Everything is for one example, a batch of one.
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cnnviz._checks import _by
+from cnnviz._checks import _by, _whole
 from cnnviz._tables import Line, as_html, as_text, write_csv
 
 STATES = {"sgd": 0, "momentum": 1, "adam": 2}  # values that the optimizer keeps for each parameter
@@ -66,7 +65,7 @@ def conv_cost(
     120422400
     """
     for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
-        _whole(name, value)
+        _whole(name, value, 1)
     places, kernel = _sizes(output_size, kernel_size)
     if in_channels % groups or out_channels % groups:
         shared = [g for g in range(1, min(in_channels, out_channels) + 1) if not (in_channels % g or out_channels % g)]
@@ -95,8 +94,8 @@ def linear_cost(in_features: int, out_features: int, bias: bool = True) -> Cost:
     >>> linear_cost(32 * 32 * 3, 500).params
     1536500
     """
-    _whole("in_features", in_features)
-    _whole("out_features", out_features)
+    _whole("in_features", in_features, 1)
+    _whole("out_features", out_features, 1)
     weights = in_features * out_features
     return Cost(weights + out_features * bool(bias), weights, out_features)
 
@@ -213,7 +212,7 @@ class CostTable:
         ValueError
             For another optimizer, or a batch size below 1.
         """
-        _whole("batch_size", batch_size)
+        _whole("batch_size", batch_size, 1)
         held = self.sizes.parameters + self.sizes.buffers
         if optimizer is None:
             return Memory(held, 0, 0, self.sizes.peak * batch_size)
@@ -290,11 +289,6 @@ def _counts(cost: Cost) -> tuple[str, str, str]:
     return f"{cost.params:,}", f"{cost.macs:,}", f"{cost.activations:,}"
 
 
-def _whole(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} {str(value)[:40]} is not a whole number of at least 1")
-
-
 def _sizes(output_size: Any, kernel_size: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Both as tuples of the same length; a single number counts for every axis, and two axes where neither says."""
     given = [("output_size", output_size), ("kernel_size", kernel_size)]
@@ -308,5 +302,5 @@ def _sizes(output_size: Any, kernel_size: Any) -> tuple[tuple[int, ...], tuple[i
     ]
     for items, (name, _) in zip(filled, given, strict=True):
         for item in items:
-            _whole(name, item)
+            _whole(name, item, 1)
     return filled[0], filled[1]

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cnnviz._boxes import Box, as_svg, placed
+from cnnviz._checks import _one_of, _whole
 from cnnviz.cost import CostRow, CostTable
 
 MOST_BOXES = 64  # before modules are folded
@@ -97,10 +98,9 @@ def draw(model: Any, color: str = "macs", depth: int | None = None, input_size: 
     >>> draw(CostTable("Skip", rows))
     Skip: 3 boxes, 3 connections
     """
-    if color not in COSTS:
-        raise ValueError(f"color {color!r} is not known: use one of {', '.join(COSTS)}")
-    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
-        raise ValueError(f"depth {depth!r} is not a whole number of at least 1")
+    _one_of("color", color, COSTS)
+    if depth is not None:
+        _whole("depth", depth, 1)
     table = model
     if not isinstance(table, CostTable):
         from cnnviz.measure import cost_table

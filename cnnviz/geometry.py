@@ -172,12 +172,6 @@ class Window:
         height, width = _size(size)
         return np.outer(_reads(self.rows(height), height), _reads(self.cols(width), width))
 
-    def transposed_reads(self, size: Iterable[int], output_padding: Any = 0) -> np.ndarray:
-        """(H, W): how many output values each pixel of a transposed convolution reaches."""
-        height, width = _size(size)
-        rows = self.transposed_rows(height, output_padding)
-        return np.outer(_reads(rows, height), _reads(self.transposed_cols(width, output_padding), width))
-
     def unused(self, size: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Input (rows, columns) that no window reads."""
         height, width = _size(size)

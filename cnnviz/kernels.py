@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnviz._checks import _short
+from cnnviz._checks import _is_whole, _one_of, _short
 from cnnviz.trace import tile
 
 LARGEST = 11
@@ -33,11 +33,9 @@ def named(name: str, kernel_size: Any = 3) -> np.ndarray:
            [-2.,  0.,  2.],
            [-1.,  0.,  1.]])
     """
-    if name not in _KERNELS:
-        raise ValueError(f"kernel {_short(name)} is not known: use {', '.join(names()[:-1])} or {names()[-1]}")
+    _one_of("kernel", name, _KERNELS)
     size = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-    whole = [isinstance(k, (int, np.integer)) and not isinstance(k, bool) and 1 <= k <= LARGEST for k in size]
-    if len(whole) != 2 or not all(whole):
+    if len(size) != 2 or not all(_is_whole(k, 1, LARGEST) for k in size):
         text = f"kernel_size {_short(kernel_size)} is not a whole number from 1 to {LARGEST} or a pair of them"
         raise ValueError(text)
     return np.asarray(_KERNELS[name](int(size[0]), int(size[1])), dtype=float)

@@ -54,6 +54,15 @@ def test_three_to_six_round_numbers_stand_at_an_axis(ends: tuple[float, float]) 
     assert np.allclose(np.diff(numbers), numbers[1] - numbers[0])
 
 
+@pytest.mark.parametrize("powers", [(-3, 0), (-3, 3), (0, 8), (-12, 0)])
+def test_four_to_eight_powers_of_ten_stand_at_a_logarithmic_axis(powers: tuple[int, int]) -> None:
+    marks = Panel((0, 1), tuple(10.0**n for n in powers), "", "", log=True).marks()[1]
+    exponents = np.log10(marks)
+    assert 4 <= len(marks) <= 8
+    assert (exponents[0], exponents[-1]) == powers
+    assert set(np.diff(exponents)) in ({1}, {2}, {3})
+
+
 def test_powers_of_ten_have_raised_exponents() -> None:
     assert [_power(n) for n in (1e-12, 0.1, 1, 10, 1e8)] == ["10⁻¹²", "10⁻¹", "1", "10¹", "10⁸"]
 

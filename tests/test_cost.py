@@ -73,7 +73,7 @@ def test_costs_add_up_and_one_mac_is_two_flops():
         (lambda: conv_cost(3, True, 3, 5), "out_channels True is not a whole number of at least 1"),
         (lambda: conv_cost(3, 4, 3.0, 5), "kernel_size 3.0 is not a whole number of at least 1"),
         (lambda: conv_cost(3, 4, 3, (5, 0)), "output_size 0 is not a whole number of at least 1"),
-        (lambda: conv_cost(3, 4, "3", 5), "kernel_size 3 is not a whole number of at least 1"),
+        (lambda: conv_cost(3, 4, "3", 5), 'kernel_size "3" is not a whole number of at least 1'),
         (
             lambda: conv_cost(6, 4, 3, 5, groups=3),
             "groups 3 does not divide in_channels 6 and out_channels 4: use one of 1, 2",

@@ -219,7 +219,7 @@ def test_saved_and_shown(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: draw("vgg16", color="red"), "color 'red' is not known: use one of params, macs, activations"),
+        (lambda: draw("vgg16", color="red"), 'color "red" is not known: use params, macs or activations'),
         (lambda: draw("vgg16", depth=0), "depth 0 is not a whole number of at least 1"),
         (lambda: draw(CostTable("Empty", ())), "Empty has no layer that ran: nothing to draw"),
     ],

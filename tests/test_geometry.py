@@ -84,8 +84,10 @@ def test_transposed_convolution_has_torchs_size_and_reads_what_torch_reads(
     ours = answer(lambda: window.transposed_output_size(size, more))
     assert ours == (theirs and theirs[0])
     if ours:
-        np.testing.assert_array_equal(window.transposed_reads(size, more), theirs[1])
-        assert window.transposed_rows(size[0], more).shape == (ours[0], window.kernel_size[0])
+        tables = window.transposed_rows(size[0], more), window.transposed_cols(size[1], more)
+        reads = [np.bincount(table[table >= 0], minlength=n) for table, n in zip(tables, size, strict=True)]
+        np.testing.assert_array_equal(np.outer(*reads), theirs[1])
+        assert tables[0].shape == (ours[0], window.kernel_size[0])
 
 
 @many

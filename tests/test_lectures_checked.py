@@ -41,3 +41,9 @@ def test_the_errata_are_those_of_the_facts(rows):
         if verdict == "ERRATUM":
             found.setdefault(claim, []).append(right)
     assert found == ERRATA
+
+
+def test_all_21_networks_of_the_slides_table_have_their_parameters_and_operations(rows):
+    found = [right for claim, right, _ in rows if claim == "B13"]
+    assert len(found) == 2 * 21
+    assert {"132,868,840", "133,053,736", "138,365,992", "143,678,248"} <= set(found[:21])  # vgg11_bn to vgg19_bn

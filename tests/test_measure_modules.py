@@ -129,6 +129,27 @@ def test_attention_and_recurrent_layers_by_hand():
     assert cost_table(nn.LSTM(4, 5, batch_first=True), (7, 4)).total == Cost(220, 7 * 20 * 9, 7 * 5 + 5 + 5)
 
 
+@pytest.mark.parametrize(("layer", "size"), [
+    (nn.Conv1d, (3, 12)), (nn.Conv2d, (3, 9, 12)), (nn.ConvTranspose2d, (3, 9, 12)), (nn.Conv3d, (3, 4, 5, 6)),
+])  # fmt: skip
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_complex_number_counts_once_and_so_does_a_product_of_two(layer, size, bias):
+    real = cost_table(nn.Sequential(layer(3, 4, 3, bias=bias)), size)
+    of_complex = cost_table(nn.Sequential(layer(3, 4, 3, bias=bias, dtype=torch.complex64)), size)
+    for ours, theirs in zip(of_complex, real, strict=True):
+        assert (ours.cost, ours.other) == (theirs.cost, theirs.other)
+    assert of_complex.sizes.value == 8  # bytes
+    assert cost_table(nn.Linear(5, 4, dtype=torch.complex64), (5,)).total == Cost(24, 20, 4)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.(ao.quantization is|quantize_per_tensor).* deprecated")
+def test_a_quantised_layer_is_refused_in_words():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 10))
+    packed = torch.ao.quantization.quantize_dynamic(net, {nn.Linear})
+    with pytest.raises(ValueError, match=r"^1 is a quantised Linear, whose weights .* before it is quantised"):
+        cost_table(packed, (3, 4, 4))
+
+
 def test_views_and_layers_in_place_write_nothing():
     net = nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Dropout(), nn.Identity(), nn.Flatten(), nn.Linear(8, 3)

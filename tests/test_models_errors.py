@@ -13,9 +13,9 @@ from cnnviz import models
 from cnnviz.models import _network, _registry
 
 
-def on_meta(name):
+def on_meta(name, **options):
     with torch.device("meta"):
-        return models.create(name)
+        return models.create(name, **options)
 
 
 # --- names, options ---
@@ -183,8 +183,10 @@ def test_inception_v3s_head_needs_299_in_training_mode():
     with pytest.raises(ValueError) as error:
         network(torch.zeros(2, 3, 298, 298, device="meta"))
     text = "inception_v3: layer AuxLogits.conv1.conv gets a picture of 4x4, smaller than its window of 5x5: "
-    assert str(error.value) == text + "use a larger picture than 298x298 or the network's small=True"
+    advice = "use a larger picture than 298x298, the network's small=True, aux_logits=False or eval()"
+    assert str(error.value) == text + advice
     network.eval()(torch.zeros(2, 3, 298, 298, device="meta"))
+    on_meta("inception_v3", aux_logits=False).train()(torch.zeros(2, 3, 298, 298, device="meta"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from cnnviz.models import bundled
 from cnnviz.widgets import _heartbeat
 from cnnviz.widgets._drawing import to_svg
 from cnnviz.widgets.occluder import Occluder
+from cnnviz.widgets.occluder import occluder as occluder_module
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +107,47 @@ def test_first_few_places_are_computed_for_every_picture_and_then_all_of_the_one
         assert np.allclose(tables[6], fine[::4, ::4], atol=1e-5)
 
 
-def test_the_thread_reports_its_progress_ends_with_everything_sent_and_rests_with_the_widget(
-    lenet, digits, monkeypatch
-):
+@pytest.fixture
+def in_a_kernel(monkeypatch) -> None:
     monkeypatch.setattr(_heartbeat, "running_kernel", object)
     monkeypatch.setattr(_heartbeat, "start", lambda widget: None)
+
+
+@pytest.mark.usefixtures("in_a_kernel")
+def test_the_thread_tells_how_far_it_is_and_sends_coarse_tables_before_fine_ones(lenet, digits, monkeypatch):
+    monkeypatch.setattr(occluder_module, "SECONDS", -1)  # every batch, of 256 places at most
+    o = Occluder(lenet, digits, sizes=[6])
+    shares, sides = [], []
+    o.observe(lambda change: shares.append(change.new), "_share")
+    o.observe(lambda change: sides.append([known["extents"][0][0] for known in change.new["pictures"]]), "_fixed")
+    assert o.model_id  # shown
+    o._thread.join(60)
+    fine, coarse = 27**2, 7**2
+    done = np.cumsum([coarse, coarse, 256, 256, fine - 512, 256, 256, fine - 512])
+    assert shares == pytest.approx(done / done[-1])
+    assert sides == [[7, 1], [7, 7], [27, 7], [27, 27]]
+    o.close()
+
+
+@pytest.mark.usefixtures("in_a_kernel")
+def test_what_python_computed_first_is_sent_when_the_widget_is_shown(lenet, digits):
+    o = Occluder(lenet, digits[0], sizes=[6])
+    assert o.lowest == (9, 16)  # every place was looked at
+    assert o.model_id
+    o._thread.join(60)
+    assert (o._share, o._fixed["pictures"][0]["extents"]) == (1, [[27, 27]])
+    o.close()
+
+
+def test_without_a_kernel_everything_is_there_when_the_widget_is_shown(lenet, digits):
+    o = Occluder(lenet, digits[0], sizes=[16])
+    assert o.model_id
+    assert (o._thread, o._share, o._fixed["pictures"][0]["extents"]) == (None, 1, [[17, 17]])
+    o.close()
+
+
+@pytest.mark.usefixtures("in_a_kernel")
+def test_the_thread_ends_with_everything_sent_and_rests_with_the_widget(lenet, digits):
     net = Counting(lenet)
     o = Occluder(net, digits, sizes=[6])
     net.gate.opened.clear()
@@ -140,9 +177,8 @@ def test_the_answers_are_of_the_weights_at_the_beginning_and_the_network_is_let_
     assert o._sweeps.net is None
 
 
+@pytest.mark.usefixtures("in_a_kernel")
 def test_a_network_that_fails_in_the_thread_says_so_in_the_view(lenet, digits, monkeypatch):
-    monkeypatch.setattr(_heartbeat, "running_kernel", object)
-    monkeypatch.setattr(_heartbeat, "start", lambda widget: None)
     o = Occluder(lenet, digits, sizes=[6])
     told = []
     monkeypatch.setattr(o, "refuse", told.append)

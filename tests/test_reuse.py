@@ -153,6 +153,10 @@ def test_all_pictures_are_changed_once_and_labels_are_not_mixed():
     assert hard.train_y.equal(DIGITS.train_y)
     with pytest.raises(ValueError, match=r"mixup\(0.2\) changes labels too: give it to fit"):
         DIGITS.changed(data.mixup())
+    with pytest.raises(ValueError, match="a change changes labels too: give it to fit"):
+        DIGITS.changed(functools.partial(data.mixup()))
+    with pytest.raises(ValueError, match='seed "x" is not a whole number'):
+        DIGITS.changed(data.shift(1), seed="x")
 
 
 # What is read wrongly

@@ -140,11 +140,13 @@ class Data:
         >>> load("digits").changed(shift(6), noise(0.2)).name
         'digits, shift(6), noise(0.2)'
         """
+        _whole("seed", seed, 0, 2**63 - 1)
         generator, changed = torch.Generator(self.train_x.device).manual_seed(seed), [self.train_x, self.test_x]
         for change in changes:
             changed = [change(x, generator) for x in changed]
             if not all(isinstance(x, Tensor) for x in changed):
-                raise ValueError(f"{change.__name__} changes labels too: give it to fit, as augment")
+                what = getattr(change, "__name__", "a change")
+                raise ValueError(f"{what} changes labels too: give it to fit, as augment")
         name = ", ".join([self.name, *(getattr(change, "__name__", "changed") for change in changes)])
         return replace(self, train_x=changed[0], test_x=changed[1], name=name)
 

@@ -109,6 +109,7 @@ def deconvnet(model: nn.Module, picture: Any, layer: str | nn.Module, channel: i
     Examples
     --------
     >>> from cnnviz import inside, models
+    >>> _ = torch.manual_seed(1)  # with other weights the channel may be silent
     >>> net = models.create("lenet5", activation="relu", pool="max")
     >>> inside.deconvnet(net, torch.eye(32), "features.3", channel=5)
     deconvnet of features.3, channel 5: 1 x 32 x 32

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from cnnviz._checks import _short
-from cnnviz.inside._layers import convolutions, find_layer
+from cnnviz.inside._layers import convolutions, find_layer, listed
 from cnnviz.inside._pictures import SIGNS, Group, Pictures
 
 MOST = 16  # of a deep layer: its strongest filters, and as many of the channels that they read
@@ -87,14 +87,9 @@ def _by_channel(weights: np.ndarray, order: np.ndarray) -> Group:
     strongest = np.argsort(-np.square(weights).sum((0, 2, 3)), kind="stable")[:MOST]
     kept = np.sort(strongest)
     tiles = [weights[column, row] for row in kept for column in range(min(count, MOST))]
-    columns = f"columns: filters {_list(order[:MOST])}{f' of {count}' if count > MOST else ''}"
-    rows = f"rows: channels {_list(kept)}{f' of {channels}' if channels > MOST else ''}"
+    columns = f"columns: filters {listed(order[:MOST])}{f' of {count}' if count > MOST else ''}"
+    rows = f"rows: channels {listed(kept)}{f' of {channels}' if channels > MOST else ''}"
     return Group(tiles, f"{columns}\n{rows}, {SIGNS}", columns=min(count, MOST))
-
-
-def _list(numbers: np.ndarray) -> str:
-    whole = len(numbers) > 1 and (np.diff(numbers) == 1).all()
-    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))
 
 
 def _range(norms: np.ndarray) -> str:

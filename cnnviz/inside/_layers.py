@@ -6,7 +6,8 @@ import copy
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -187,7 +188,7 @@ def fitted(picture: Any, model: nn.Module) -> tuple[Tensor, str]:
         x = _resized(x, side, side)
     if x.shape[2:] != before:
         changes.append(f"resized from {before[0]} x {before[1]} to {x.shape[2]} x {x.shape[3]}")
-    return x, f"the picture was {_and(changes)}, as {called(model)} takes it" if changes else ""
+    return x, f"the picture was {_either(changes, 'and')}, as {called(model)} takes it" if changes else ""
 
 
 def maps(model: nn.Module, batch: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
@@ -199,17 +200,28 @@ def maps(model: nn.Module, batch: Tensor, names: Iterable[str]) -> dict[str, Ten
     """
     found: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Any:
-        return lambda layer, given, out: found.update({name: out.clone()} if isinstance(out, Tensor) else {})
+    def keep(name: str, output: Any) -> None:
+        if isinstance(output, Tensor):
+            found[name] = output.clone()
 
-    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    with looking(model, names, keep), torch.no_grad():
+        model(batch)
+    return found
+
+
+@contextmanager
+def looking(model: nn.Module, names: Iterable[str], see: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call `see` with a layer's name and its output whenever one of these layers has run."""
+
+    def hook(name: str) -> Any:
+        return lambda layer, given, output: see(name, output)
+
+    handles = [model.get_submodule(name).register_forward_hook(hook(name)) for name in names]
     try:
-        with torch.no_grad():
-            model(batch)
+        yield
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def called(model: nn.Module) -> str:
@@ -303,9 +315,11 @@ def _some(names: list[str]) -> str:
     return _either(names) if len(names) <= 12 else f"one of {', '.join(names[:11])} ... {names[-1]}"
 
 
-def _and(parts: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
-
-
 def _tuple(kinds: Kinds) -> tuple[type[nn.Module], ...]:
     return kinds if isinstance(kinds, tuple) else (kinds,)
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Write numbers as "3, 5, 9", or as "3 to 9" where none between them is left out."""
+    whole = len(numbers) > 1 and list(numbers) == list(range(numbers[0], numbers[-1] + 1))
+    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))

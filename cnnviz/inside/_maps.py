@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz._checks import _by, _short
-from cnnviz.inside._layers import as_batch, called, convolutions, find_layer, fitted, quiet
+from cnnviz.inside._layers import as_batch, called, convolutions, find_layer, fitted, looking, quiet
 from cnnviz.inside._pictures import SIGNS, Group, Pictures
 
 MOST_LAYERS = 24  # that a walk draws whole
@@ -90,25 +90,13 @@ def walk(net: nn.Module, batch: Tensor, layer: str | None = None) -> dict[str, T
     """Return the maps ``(N, C, h, w)`` of each layer of a `quiet` network in the order of the pass, or of one layer."""
     found: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Any:
-        def hook(_: nn.Module, __: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.dim() == 4:
-                found[name] = output.detach().float().clone()  # the next layer may work in place
+    def keep(name: str, output: Any) -> None:
+        if isinstance(output, Tensor) and output.dim() == 4:
+            found[name] = output.detach().float().clone()  # the next layer may work in place
 
-        return hook
-
-    parts = {
-        name: part for name, part in net.named_modules() if not list(part.children()) and not isinstance(part, DULL)
-    }
-    if layer is not None:
-        parts = {layer: net.get_submodule(layer)}
-    handles = [part.register_forward_hook(keep(name)) for name, part in parts.items()]
-    try:
-        with torch.no_grad():
-            net(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    parts = (name for name, part in net.named_modules() if not list(part.children()) and not isinstance(part, DULL))
+    with looking(net, parts if layer is None else [layer], keep), torch.no_grad():
+        net(batch)
     if layer is not None and not found:
         raise ValueError(f"layer {_short(layer)} of {called(net)} makes no maps (N, C, H, W): use a layer before it")
     if not found:

@@ -16,7 +16,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cnnviz._checks import _number, _short, _whole
-from cnnviz.inside._layers import called, find_channel, find_layer, find_target, fitted, quiet, with_gradients
+from cnnviz.inside._layers import (
+    called,
+    find_channel,
+    find_layer,
+    find_target,
+    fitted,
+    listed,
+    looking,
+    quiet,
+    with_gradients,
+)
 from cnnviz.inside._pictures import Group, Pictures
 
 STEP = 0.05  # of the span between background and limit; tried on three networks of digits, as are the defaults below
@@ -105,7 +115,7 @@ def maximise(
     strengths = _responses(net, x, name)[places].tolist()
     values = x.float().cpu().numpy()
     what = "channel" if name else "class"
-    words = f"{what}{'es' if what == 'class' else 's'} {_list(numbers)}" if several else f"{what} {numbers[0]}"
+    words = f"{what}{'es' if what == 'class' else 's'} {listed(numbers)}" if several else f"{what} {numbers[0]}"
     about = f"what maximises {words} of {name or called(model)}"
     titles = [f"{n}: {strength:.3g}" for n, strength in zip(numbers, strengths, strict=True)]
     group = Group(
@@ -127,12 +137,8 @@ def _slope(net: nn.Module, x: Tensor, name: str, places: tuple[Tensor, Tensor], 
 def _responses(net: nn.Module, x: Tensor, name: str) -> Tensor:
     """Scores ``(N, classes)``, or how strong each map of a layer is ``(N, C)``: an edge's whole map has no mean."""
     found: list[Any] = []
-    part = net.get_submodule(name)
-    handle = part.register_forward_hook(lambda _, __, output: found.append(output))
-    try:
+    with looking(net, [name], lambda _, output: found.append(output)):
         net(x)
-    finally:
-        handle.remove()
     output = found[-1]
     if not isinstance(output, Tensor) or output.dim() < 2:
         raise ValueError(f"{_short(name) if name else called(net)} gives no channels (N, C, ...): use another layer")
@@ -186,8 +192,3 @@ def _limits(limits: Any) -> tuple[float, float]:
         raise ValueError(f"limits {_short(limits)} are not two numbers: use (0, 1)")
     low = _number("limits", limits[0])
     return low, _number("limits", limits[1], above=low)
-
-
-def _list(numbers: list[int]) -> str:
-    whole = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1))
-    return f"{numbers[0]} to {numbers[-1]}" if whole else ", ".join(map(str, numbers))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz._checks import _by, _short, _whole
-from cnnviz.inside._layers import as_batch, find_channel, find_layer, fitted, quiet
+from cnnviz.inside._layers import as_batch, find_channel, find_layer, fitted, looking, quiet
 from cnnviz.inside._maps import walk
 from cnnviz.inside._pictures import Group, Pictures
 from cnnviz.measure._fields import Field
@@ -97,16 +97,11 @@ def fields_of(net: nn.Module, batch: Tensor, names: list[str]) -> dict[str, Fiel
     recorder, found = Recorder(net, "", 1, {}), dict.fromkeys(names)
     recorder.take_inputs((batch,))
 
-    def look(name: str) -> Any:
-        return lambda _, __, output: found.update({name: recorder._traced.get(_key(output), (0, None))[1]})
+    def look(name: str, output: Any) -> None:
+        found[name] = recorder._traced.get(_key(output), (0, None))[1]
 
-    handles = [net.get_submodule(name).register_forward_hook(look(name)) for name in names]
-    try:
-        with torch.no_grad(), recorder, recorder.watching():
-            net(batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with looking(net, names, look), torch.no_grad(), recorder, recorder.watching():
+        net(batch)
     return found
 
 

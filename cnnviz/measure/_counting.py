@@ -66,11 +66,15 @@ def cost_table(model: nn.Module | str, input_size: Any = None, *, training: bool
     CostTable
         Rows in the order of the calls. A layer that is called twice has two rows, its parameters in the first; one that
         is not called has a row at the end, so that the rows add up to the parameters of the whole module.
+        A complex number counts once, and so does a product of two of them in a layer; a complex convolution that is
+        called as a function is the three real ones that torch makes of it.
 
     Raises
     ------
     ForwardFailed
         (a ValueError) if the forward pass fails: where, on which shapes, and the rows up to there.
+    ValueError
+        For a size that is none, and for a layer that has no weights to count: a lazy or a quantised one.
 
     >>> from torch import nn
     >>> cost_table(nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2)), (1, 28, 28))
@@ -83,6 +87,8 @@ def cost_table(model: nn.Module | str, input_size: Any = None, *, training: bool
     total  Sequential              156  86,400        7,776
     """
     module, title = _module(model)
+    if not isinstance(model, str):
+        _check_weights(module)
     if input_size is None:
         input_size = native_size(model) if isinstance(model, str) else (3, 224, 224)
     examples, batch = _examples(input_size, module, 2 if training else 1)
@@ -156,6 +162,13 @@ def _module(model: Any) -> tuple[nn.Module, str]:
         if isinstance(part, nn.modules.lazy.LazyModuleMixin) and part.has_uninitialized_params():
             raise ValueError(f"{path or 'the module'} is lazy and has no shape yet: run the module once on an example")
     return model, type(model).__name__
+
+
+def _check_weights(module: nn.Module) -> None:
+    for path, part in module.named_modules():
+        if type(part).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
+            text = f"{path or 'the module'} is a quantised {type(part).__name__}, whose weights are packed out of sight"
+            raise ValueError(f"{text}: take the bill of the network before it is quantised, it does the same MACs")
 
 
 def _examples(input_size: Any, module: nn.Module, batch: int) -> tuple[list[torch.Tensor], int]:
@@ -331,7 +344,7 @@ def _recorded(job: _Job, runner: Runner, inputs: tuple[torch.Tensor, ...], how: 
 def _table(recorder: Recorder, inputs: tuple[torch.Tensor, ...], how: str, finished: bool = True) -> CostTable:
     parts = recorder.paths
     kinds = {path: type(part).__name__ for part, path in parts.items() if has_parts(part)}
-    value = inputs[0].element_size() if inputs[0].is_floating_point() else 4
+    value = inputs[0].element_size() if inputs[0].is_floating_point() or inputs[0].is_complex() else 4
     batch = recorder.batch or 1
     parameters = _unique_bytes(p for part in parts for p in own_parameters(part))
     buffers = _unique_bytes(b for part in parts for b in part._buffers.values() if b is not None)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from cnnviz._checks import _either, _flag, _number, _short, _whole
+from cnnviz._checks import _count, _either, _flag, _number, _short, _whole
 from cnnviz._memory import is_about_memory, keep_freed_memory, within_memory
 from cnnviz.measure._counting import module_of, shape_of, size_or_native
 from cnnviz.training._arguments import chosen_device
@@ -272,8 +272,7 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type != "cpu":
         return device.type.upper()
-    threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} thread{'s' * (threads > 1)}"
+    return f"{_processor()}, {_count(torch.get_num_threads(), 'thread')}"
 
 
 def _processor() -> str:

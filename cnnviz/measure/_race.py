@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from cnnviz._checks import _short, _whole
-from cnnviz._tables import Line, as_html, as_text
+from cnnviz._tables import Line, as_html, as_text, write_csv
 from cnnviz.cost import conv_cost
 from cnnviz.measure._latency import Setting, read_setting, together
 from cnnviz.measure._roofline import Roofline, roofline
@@ -76,14 +76,8 @@ class Race:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write a line for each cell, with device, versions and date, which `from_csv` reads back."""
-        path = Path(path)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow((*Lap._fields, *self.about))
-            for lap in self.laps:
-                values = (f"{value:.6g}" if isinstance(value, float) else value for value in lap)
-                writer.writerow((*values, *self.about.values()))
-        return path
+        cells = ([f"{value:.6g}" if isinstance(value, float) else value for value in lap] for lap in self.laps)
+        return write_csv(path, (*Lap._fields, *self.about), ([*row, *self.about.values()] for row in cells))
 
     @classmethod
     def from_csv(cls, path: str | Path) -> Race:

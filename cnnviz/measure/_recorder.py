@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnviz.cost import CostRow, Other
@@ -199,6 +200,8 @@ class Recorder(TorchDispatchMode):
             if source != frame.draft and not draft.inputs:
                 draft.inputs[source] = None  # a layer that passes its input on
         draft.activations += sum(t.numel() for t in returned if _key(t) not in frame.received)
+        if isinstance(module, _ConvNd) and module.weight.is_complex():  # torch makes it of three real ones
+            draft.macs, draft.other = draft.macs // 3, draft.other._replace(bias=draft.other.bias // 2)
         draft.params += self._claim_own(module)
         draft.done = True
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _either
+
 
 class Outputs(NamedTuple):
     """What a network with auxiliary heads returns in training mode: its own scores, then those of each head."""
@@ -53,8 +55,10 @@ class Network(nn.Module):
                 raise
             text = f"{self.name or type(self).__name__}: {reason}"
             if inputs and isinstance(inputs[0], Tensor) and "picture of" in reason:
-                text += f": use a larger picture than {_size(inputs[0].shape[-2:])}"
-                text += " or the network's small=True" if self.options.get("small") is False else ""
+                helps = [f"a larger picture than {_size(inputs[0].shape[-2:])}"]
+                helps += ["the network's small=True"] * (self.options.get("small") is False)
+                helps += ["aux_logits=False", "eval()"] * reason.startswith("layer AuxLogits")  # both leave it out
+                text += f": use {_either(helps)}"
         raise ValueError(text)
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._unfilled import batch_norm2d, conv2d
 
 Size = int | tuple[int, int]
@@ -29,8 +30,7 @@ def choose(option: str, value: object, table: Mapping[str, Value]) -> Value:
 
 def check_whole(option: str, value: object, least: int = 1) -> None:
     """Refuse what is not a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{option} {value!r} is not a whole number of at least {least}")
+    _whole(option, value, least)
 
 
 def check_share(option: str, value: object, lowest: str = "0 or more") -> None:

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-PAPER = "#ffffff"
+PAPER, INK, FAINT, GRID = "#ffffff", "#1a1a1a", "#5c5c5c", "#b9bdc4"
+WINDOW, MARK = "#c2188f", "#00796b"
 SANS = "system-ui,'Segoe UI','DejaVu Sans',sans-serif"
 
 
@@ -30,7 +31,7 @@ class Words:
     y: float
     text: str
     size: float = 14
-    colour: str = "#1a1a1a"
+    colour: str = INK
     anchor: str = "start"
     bold: bool = False
 
@@ -53,6 +54,11 @@ class Drawing:
     lines: list[tuple[float, float, float, float, str, float]] = field(default_factory=list)  # from, to, colour, width
     words: list[Words] = field(default_factory=list)
     frames: list[tuple[float, float, float, float, str, float]] = field(default_factory=list)  # box, colour, width
+
+    def framed(self, x: float, y: float, width: float, height: float, pixels: np.ndarray) -> None:
+        """Add a picture with a thin frame."""
+        self.pictures.append((x, y, width, height, pixels))
+        self.frames.append((x, y, width, height, GRID, 1))
 
 
 # ---- SVG -----------------------------------------------------------------------------------------------------------

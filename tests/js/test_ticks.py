@@ -14,6 +14,8 @@ def test_a_logarithmic_scale_has_numbers_enough_to_be_read_and_room_for_them(mod
         assert len(ticks) >= 2, (low, high, ticks)  # one number alone says nothing of a scale
         places = height * np.log(np.sort(ticks) / low) / np.log(high / low)
         assert np.diff(places).min() > 15.9  # pixels, for words of 14
+        powers = np.isclose(np.log10(ticks) % 1, [[0], [1]]).any(0)
+        assert powers.sum() < 3 or powers.all(), ticks  # numbers between them only where powers of ten are few
 
 
 @pytest.mark.browser

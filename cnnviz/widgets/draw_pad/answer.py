@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz._checks import _by
+from cnnviz._checks import _by, _count
 
 MOST_LAYERS, MOST_MAPS, MOST_VALUES, LARGEST_MAP = 8, 16, 512, 32
 
@@ -29,7 +29,7 @@ class Layer:
         if len(self.shape) == 1:
             return f"{self.shape[0]} numbers"
         channels, height, width = self.shape
-        return f"{channels} map{'s' if channels > 1 else ''} of {height}×{width}"
+        return f"{_count(channels, 'map')} of {height}×{width}"
 
 
 @dataclass(frozen=True)

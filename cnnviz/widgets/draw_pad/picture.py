@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz._checks import _count
+from cnnviz.widgets._drawing import FAINT, Drawing, Words
 from cnnviz.widgets.draw_pad.answer import Answer
 
 if TYPE_CHECKING:
     from cnnviz.widgets.draw_pad.draw_pad import DrawPad
 
-FAINT, GRID, BAR, LABEL = "#5c5c5c", "#b9bdc4", "#b5dcd5", "#1a1a1a"
+BAR = "#b5dcd5"
 NEGATIVE, POSITIVE = np.array([0x2B, 0x6C, 0xB0]), np.array([0xC2, 0x57, 0x0C])  # as in shared.css
 PAPER, MIDDLE, RIGHT, TOP, ROOM = 200, 248, 600, 44, 300  # of the map rows' left and width, and the bars' left
 CELLS = 40  # numbers in a row, of a layer that has no maps
@@ -37,8 +38,7 @@ def draw(pad: DrawPad) -> Drawing:
     drawing = Drawing(800, round(height), f"DrawPad, {said}", describe(pad, answer, problem))
     say = drawing.words.append
     say(Words(16, 26, said, bold=True))
-    drawing.pictures.append((16, TOP, PAPER, PAPER, _grey(picture)))
-    drawing.frames.append((16, TOP, PAPER, PAPER, GRID, 1))
+    drawing.framed(16, TOP, PAPER, PAPER, _grey(picture))
     say(Words(16, TOP + PAPER + 22, f"input, {picture.shape[0]}×{picture.shape[1]}", colour=FAINT))
     y = TOP
     for (layer, tiles), tall in zip(rows, heights, strict=True):
@@ -57,8 +57,7 @@ def draw(pad: DrawPad) -> Drawing:
 
 def describe(pad: DrawPad, answer: Answer, problem: str) -> str:
     """Say in plain text what is on the paper, of what shape the layers are and what the network says."""
-    strokes = f"{len(pad.strokes)} stroke{'s' * (len(pad.strokes) != 1)}"
-    drawn = strokes if pad.example is None else f"the scan of a {pad.example}"
+    drawn = _count(len(pad.strokes), "stroke") if pad.example is None else f"the scan of a {pad.example}"
     moved = f", shifted by {pad.shift}".replace("-", "−") if pad.shift else ""
     lines = [f"DrawPad, {'clean paper' if pad.empty else drawn}{moved}, input {pad._size}×{pad._size}"]
     lines += [f"{layer.kinds}: {layer.size}" for layer in answer.layers]

@@ -1,7 +1,9 @@
 // A sheet of paper that is drawn on with mouse, touch, pen or keys, and what Python's network makes of it. Each change is
 // a question with a number; ipywidgets keeps one on its way and then sends the latest state, so a slow kernel skips some.
 import { element, listen, setText } from "../js/dom.js";
+import { probabilityText } from "../js/number.js";
 import { Palette } from "../js/palette.js";
+import { bytesOf, pixelOf, tileOf } from "../js/pixels.js";
 import { WidgetSession, widgetOf } from "../js/session.js";
 import { WidgetView } from "../js/view.js";
 
@@ -21,7 +23,7 @@ class Drawing extends WidgetSession {
   constructor(model) {
     super(model, ["strokes", "example", "shift"]);
     this.answer = model.get("_answer");
-    this.examples = bytesIn(model.get("_fixed").examples);
+    this.examples = bytesOf(model.get("_fixed").examples);
     model.on("change:_answer", () => this.hear(model.get("_answer")));
   }
 
@@ -252,7 +254,7 @@ class DrawPadView extends WidgetView {
 
   drawLayers(answer) {
     const { size } = this.drawing.get("_fixed");
-    const shades = bytesIn(answer.shades);
+    const shades = bytesOf(answer.shades);
     const rows = [{ kinds: "input", size: `${size}×${size}`, shape: [1, size, size] }, ...answer.layers];
     const form = JSON.stringify(rows);
     if (form !== this.form) {
@@ -287,11 +289,11 @@ class DrawPadView extends WidgetView {
     probabilities.forEach(([, p], at) => {
       const [, track, number] = this.bars.children[at].children;
       track.firstChild.style.width = `${empty ? 0 : 100 * p}%`;
-      setText(number, empty ? "" : percentText(p));
+      setText(number, empty ? "" : probabilityText(p));
       this.bars.children[at].classList.toggle("dp-best", !empty && p === best);
     });
     const [name] = probabilities.find(([, p]) => p === best);
-    this.said.replaceChildren(...(empty ? [] : [element("strong", {}, name), ` ${percentText(best)}`]));
+    this.said.replaceChildren(...(empty ? [] : [element("strong", {}, name), ` ${probabilityText(best)}`]));
   }
 
   /** The pen is up and everything answered: a light runs through the layers, and a screen reader hears the result. */
@@ -302,8 +304,8 @@ class DrawPadView extends WidgetView {
     if (last && !redrawn && shift === last.shift) return;
     this.settled = { strokes, example, shift };
     const [one, two] = probabilities.toSorted((a, b) => b[1] - a[1]);
-    const also = two ? `, then ${two[0]}, ${percentText(two[1])}` : "";
-    setText(this.spoken, empty ? "clean paper" : `The network says ${one[0]}, ${percentText(one[1])}${also}.`);
+    const also = two ? `, then ${two[0]}, ${probabilityText(two[1])}` : "";
+    setText(this.spoken, empty ? "clean paper" : `The network says ${one[0]}, ${probabilityText(one[1])}${also}.`);
     if (empty || !redrawn) return;
     this.layers.classList.remove("dp-lit");
     void this.layers.offsetWidth; // so that the light starts anew
@@ -311,21 +313,10 @@ class DrawPadView extends WidgetView {
   }
 }
 
-function bytesIn(view) {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-function percentText(share) {
-  return share >= 0.995 && share < 1 ? ">99 %" : `${Math.round(100 * share)} %`;
-}
-
 /** One square picture of ink from 0 to `most`, in the text colour of `root` on whatever is behind it. */
 function paintInk(canvas, values, most, root, size = 8) {
   const colour = getComputedStyle(root).color.match(/\d+/g).slice(0, 3).map(Number);
-  canvas.width = canvas.height = size;
-  const picture = new ImageData(size, size);
-  values.forEach((value, at) => picture.data.set([...colour, (255 * value) / most], 4 * at));
-  canvas.getContext("2d").putImageData(picture, 0, 0);
+  tileOf(size, size, (i) => pixelOf(...colour, Math.round((255 * values[i]) / most)), canvas);
 }
 
 /** Maps in rows of `across` with a gap of one pixel; numbers without a gap. Without colours: blank. */

@@ -1,13 +1,8 @@
 // What a layer made of a picture, as it came from Python: decoded, shaded, and where on a canvas each number stands.
 import { extremes, shadeScale } from "../js/palette.js";
+import { bytesOf, tileOf } from "../js/pixels.js";
 
 const GAP = 3, SMALLEST = 10, TALLEST = 330;
-
-/** A block of bytes as it travels: a view in a notebook, text in a saved page. */
-export function bytesOf(data) {
-  if (typeof data === "string") return Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  return new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
-}
 
 /** The maps of one layer: `values` as whole numbers, times `unit` they are what the network computed. */
 export class Maps {
@@ -46,13 +41,7 @@ export class Maps {
     const most = Math.max(-low, high, 1);
     const shade = shadeScale(this.signed ? -most : 0, most);
     const { pixels } = this.signed ? palette.signed : palette.counts;
-    const tile = document.createElement("canvas");
-    [tile.width, tile.height] = [this.wide, this.high];
-    const image = new ImageData(this.wide, this.high);
-    const painted = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < values.length; i++) painted[i] = pixels[shade(values[i])];
-    tile.getContext("2d").putImageData(image, 0, 0);
-    return tile;
+    return tileOf(this.wide, this.high, (i) => pixels[shade(values[i])]);
   }
 
   /** How the tiles of all channels stand in a width. */
@@ -80,14 +69,4 @@ export class Maps {
     const index = (at, size, count) => Math.min(count - 1, Math.max(0, Math.floor((at / size) * count)));
     return { row: index(y, down, this.high), column: index(x, across, this.wide) };
   }
-}
-
-/** A canvas with a picture of bytes, red, green and blue. */
-export function pictureTile(bytes, high, wide) {
-  const tile = document.createElement("canvas");
-  [tile.width, tile.height] = [wide, high];
-  const image = new ImageData(wide, high);
-  for (let i = 0; i < high * wide; i++) image.data.set([bytes[3 * i], bytes[3 * i + 1], bytes[3 * i + 2], 255], 4 * i);
-  tile.getContext("2d").putImageData(image, 0, 0);
-  return tile;
 }

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from cnnviz.inside._pictures import Group, painted
-from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz.widgets._drawing import GRID, WINDOW, Drawing, Words
 
 LEFT, TOP, LARGE, GAP, WIDTH = 16, 66, 150, 3, 800  # pixels
 MOST = 64  # maps that are drawn
 SHADES = 32  # the last bits of a value differ from machine to machine
-MARK, LINE = "#c2188f", "#b9bdc4"
 
 
 def draw(words: str, picture: np.ndarray, maps: np.ndarray, channel: int) -> Drawing:
@@ -30,10 +29,9 @@ def draw(words: str, picture: np.ndarray, maps: np.ndarray, channel: int) -> Dra
     drawing.words += [Words(LEFT, 26, first, bold=True), Words(LEFT, 48, second)]
     for left, pixels in ((LEFT, picture), (LEFT + LARGE + LEFT, tiles[channel])):
         high, wide = (LARGE * n / max(pixels.shape[:2]) for n in pixels.shape[:2])
-        drawing.pictures.append((left, TOP, wide, high, pixels))
-        drawing.frames.append((left, TOP, wide, high, LINE, 1))
+        drawing.framed(left, TOP, wide, high, pixels)
     for number in range(min(MOST, len(maps))):
         x, y = start + number % columns * (side + GAP), TOP + number // columns * (side + GAP)
         drawing.pictures.append((x, y, side, side, tiles[number]))
-        drawing.frames.append((x, y, side, side, *((MARK, 2) if number == channel else (LINE, 1))))
+        drawing.frames.append((x, y, side, side, *((WINDOW, 2) if number == channel else (GRID, 1))))
     return drawing

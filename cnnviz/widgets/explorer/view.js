@@ -4,9 +4,10 @@
 import { element, listen, setText } from "../js/dom.js";
 import { numberText } from "../js/number.js";
 import { Palette } from "../js/palette.js";
+import { bytesOf, pictureOf } from "../js/pixels.js";
 import { WidgetSession, widgetOf } from "../js/session.js";
 import { WidgetView } from "../js/view.js";
-import { Maps, bytesOf, pictureTile } from "./maps.js";
+import { Maps } from "./maps.js";
 
 const REST_MS = 300; // without a new choice, before Python looks for what excites the channel
 const THUMB = 32, SHOWN = 31, PIECE = 64, SPACE = 3;
@@ -166,15 +167,13 @@ class Explorer extends WidgetView {
   }
 
   retheme() {
-    this.palette.refresh();
     this.painted = null;
-    this.redraw();
+    super.retheme();
   }
 
   draw() {
     const { session } = this;
     const { maps, waiting } = session;
-    if (!this.palette.ink) this.palette.refresh();
     this.drawControls();
     this.root.classList.toggle("ex-waiting", waiting);
     if (!maps) return { waiting };
@@ -209,7 +208,7 @@ class Explorer extends WidgetView {
     const own = this.own.checked;
     if (this.painted?.maps === maps && this.painted.own === own) return;
     this.painted = { maps, own, tiles: Array.from({ length: maps.count }, (_, channel) => maps.tile(channel, this.palette, own)) };
-    this.source = pictureTile(bytesOf(maps.input), ...maps.size);
+    this.source = pictureOf(bytesOf(maps.input), maps.size);
   }
 
   drawGiven({ size, said, ...maps }) {
@@ -275,7 +274,7 @@ class Explorer extends WidgetView {
     const context = this.cleared(this.best.canvas, this.root.clientWidth - 26, Math.ceil(best.numbers.length / columns) * line);
     if (this.pieces?.of !== best) {
       const bytes = bytesOf(best.pixels);
-      this.pieces = { of: best, tiles: best.numbers.map((_, n) => pictureTile(bytes.subarray(n * 3 * high * wide), high, wide)) };
+      this.pieces = { of: best, tiles: best.numbers.map((_, n) => pictureOf(bytes.subarray(n * 3 * high * wide), best.side)) };
     }
     context.font = `13px ${this.palette.font}`;
     context.fillStyle = this.palette.ink;
@@ -292,7 +291,7 @@ class Explorer extends WidgetView {
     const { count, thumbs, said } = this.session.get("_fixed");
     const width = this.root.clientWidth - 26;
     const columns = this.columns(SHOWN);
-    this.small ??= Array.from({ length: count }, (_, n) => pictureTile(bytesOf(thumbs).subarray(n * 3 * THUMB * THUMB), THUMB, THUMB));
+    this.small ??= Array.from({ length: count }, (_, n) => pictureOf(bytesOf(thumbs).subarray(n * 3 * THUMB * THUMB), [THUMB, THUMB]));
     const context = this.cleared(this.thumbs.canvas, width, Math.ceil(count / columns) * (SHOWN + SPACE));
     const chosen = this.session.get("picture");
     this.small.forEach((tile, n) => {

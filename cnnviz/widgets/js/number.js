@@ -24,3 +24,8 @@ export function factorText(x) {
 export function signedText(x) {
   return x === 0 ? "" : ` ${x < 0 ? "−" : "+"} ${numberText(Math.abs(x))}`;
 }
+
+/** A probability in whole per cents; one that is not quite certain does not say 100 %. */
+export function probabilityText(share) {
+  return share >= 0.995 && share < 1 ? ">99 %" : `${Math.round(100 * share)} %`;
+}

@@ -58,6 +58,7 @@ export class WidgetView {
   }
 
   retheme() {
+    this.palette?.refresh();
     this.redraw();
   }
 
@@ -68,6 +69,7 @@ export class WidgetView {
       if (!this.root.isConnected) return; // the resize observer calls again once the page holds it
       if (!this.root.clientWidth) return this.redrawLater();
       try {
+        if (this.palette && !this.palette.ink) this.palette.refresh(); // the style sheet is known once the page holds the root
         const start = performance.now();
         const detail = this.draw(start) ?? {};
         this.root.classList.toggle("sk-stale", this.session.stale);

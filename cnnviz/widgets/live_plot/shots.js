@@ -1,4 +1,6 @@
 // The time machine's pictures: a layer's filters and one picture's feature maps, as they were at an epoch.
+import { pixelOf, tileOf } from "../js/pixels.js";
+
 const GAP = 4, WORDS_HEIGHT = 22;
 const LARGEST = 64, ALONE = 120; // pixels a side, the second in a saved page: there they are what the page is for
 
@@ -20,7 +22,7 @@ export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, sca
     const [count, high, wide, channels = 1] = shape;
     for (let i = 0; i < count; i++) {
       const size = high * wide * channels;
-      const tile = tileOf(pixels.subarray(i * size, (i + 1) * size), high, wide, channels, shade, at ? palette.photo.pixels : palette.signed.pixels);
+      const tile = smallOf(pixels.subarray(i * size, (i + 1) * size), high, wide, channels, shade, at ? palette.photo.pixels : palette.signed.pixels);
       context.drawImage(tile, i * (side + GAP), at * row + WORDS_HEIGHT, side, side);
     }
   });
@@ -28,15 +30,7 @@ export function drawShot(view, canvas, { epoch, filters, maps, scale: own }, sca
   if (canvas.getAttribute("aria-label") !== description) canvas.setAttribute("aria-label", description);
 }
 
-function tileOf(bytes, high, wide, channels, shade, colours) {
-  const tile = document.createElement("canvas");
-  [tile.width, tile.height] = [wide, high];
-  const image = new ImageData(wide, high);
-  const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < pixels.length; i++) {
-    if (channels === 3) pixels[i] = (255 << 24) | (shade(bytes[3 * i + 2]) << 16) | (shade(bytes[3 * i + 1]) << 8) | shade(bytes[3 * i]);
-    else pixels[i] = colours[shade(bytes[i])];
-  }
-  tile.getContext("2d").putImageData(image, 0, 0);
-  return tile;
+function smallOf(bytes, high, wide, channels, shade, colours) {
+  const pixelAt = channels === 3 ? (i) => pixelOf(shade(bytes[3 * i]), shade(bytes[3 * i + 1]), shade(bytes[3 * i + 2])) : (i) => colours[shade(bytes[i])];
+  return tileOf(wide, high, pixelAt);
 }

@@ -1,4 +1,5 @@
 // What a view knows of the training: the tracks that Python sends, run by run, piece by piece.
+import { bytesOf } from "../js/pixels.js";
 import { WidgetSession } from "../js/session.js";
 
 const emptyCurve = () => ({ start: 0, spacing: 1, loss: [], accuracy: [] });
@@ -8,7 +9,7 @@ export class Training extends WidgetSession {
     super(model, []);
     this.tracks = [];
     const recorded = model.get("_recorded"); // a saved page holds it all
-    if (recorded) this.told(recorded.content, recorded.buffers.map((text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))));
+    if (recorded) this.told(recorded.content, recorded.buffers);
     else model.send({ kind: "hello" });
   }
 
@@ -87,8 +88,8 @@ function fill(curve, [first, count, start, spacing], read) {
 }
 
 function readerOf([points, pixels]) {
-  const floats = new Float32Array(points.buffer.slice(points.byteOffset, points.byteOffset + points.byteLength));
-  const bytes = new Uint8Array(pixels.buffer.slice(pixels.byteOffset, pixels.byteOffset + pixels.byteLength));
+  const floats = new Float32Array(bytesOf(points).buffer);
+  const bytes = bytesOf(pixels);
   let [at, atByte] = [0, 0];
   return {
     floats: (count) => Array.from(floats.subarray(at, (at += count))),

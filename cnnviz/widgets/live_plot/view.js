@@ -135,15 +135,13 @@ class LiveView extends WidgetView {
   }
 
   retheme() {
-    this.palette.refresh();
     this.legendOf = null;
-    this.redraw();
+    super.retheme();
   }
 
   draw() {
     const { session } = this;
     if (session.tracks.length === 0) return setText(this.headline, "waiting for the first numbers …");
-    if (!this.palette.ink) this.palette.refresh(); // the style sheet is known once the page holds the root
     this.root.tracks = session.tracks;
     this.drawHead();
     this.drawLegend();

@@ -5,11 +5,11 @@ from __future__ import annotations
 from textwrap import wrap
 
 from cnnviz._checks import _by
-from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz.widgets._drawing import FAINT, GRID, Drawing, Words
 from cnnviz.widgets.network_builder.stack import Bill
 
-INK, FAINT, ERROR = "#1a1a1a", "#5c5c5c", "#a3121d"
-RULE, ROW, TOP, BAR = "#b9bdc4", 26, 62, 130
+ERROR = "#a3121d"
+ROW, TOP, BAR = 26, 62, 130
 # count, x, colour of its bars
 COLUMNS = (("params", 290, "#f0c9a8"), ("macs", 430, "#b7d0ee"), ("activations", 570, "#b5dcd5"))
 HEADS = {"params": "parameters", "macs": "MACs", "activations": "activations"}
@@ -27,7 +27,7 @@ def draw(bill: Bill, input_size: tuple[int, ...], text: str) -> Drawing:
     say(Words(16, 24, f"input {_by(input_size)}, {total.params:,} parameters, {total.macs:,} MACs", bold=True))
     for words, x in (("layer", 16), ("output", 180), ("receptive field", 684)):
         say(Words(x, 50, words, colour=FAINT))
-    drawing.lines.append((16, 56, 784, 56, RULE, 1))
+    drawing.lines.append((16, 56, 784, 56, GRID, 1))
     for name, x, colour in COLUMNS:
         say(Words(x, 50, HEADS[name], colour=FAINT))
         most = max((getattr(row, name) for row in table.rows), default=0) or 1
@@ -35,14 +35,14 @@ def draw(bill: Bill, input_size: tuple[int, ...], text: str) -> Drawing:
             value = getattr(row, name)
             if value:
                 drawing.fills.append((x - 4, TOP + ROW * at + 2, round(BAR * value / most, 1), ROW - 4, colour))
-            say(Words(x, TOP + ROW * at + 18, f"{value:,}" if value else "", colour=INK))
+            say(Words(x, TOP + ROW * at + 18, f"{value:,}" if value else ""))
         say(Words(x, TOP + ROW * rows + 24, f"{getattr(total, name):,}", bold=True))
     for at, row in enumerate(table.rows):
         y = TOP + ROW * at + 18
         say(Words(16, y, f"{at}  {row.kind}"))
         say(Words(180, y, _by(row.output_shape)))
         say(Words(702, y, _by(row.receptive_field)))
-    drawing.lines.append((16, TOP + ROW * rows + 4, 784, TOP + ROW * rows + 4, RULE, 1))
+    drawing.lines.append((16, TOP + ROW * rows + 4, 784, TOP + ROW * rows + 4, GRID, 1))
     say(Words(16, TOP + ROW * rows + 24, "total", bold=True))
     for at, line in enumerate(problem):
         say(Words(16, TOP + ROW * (rows + 1) + 22 + 20 * at, line, colour=ERROR))

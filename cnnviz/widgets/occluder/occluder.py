@@ -200,7 +200,7 @@ class Occluder(ShownWidget):
     def open(self) -> None:
         """Announce the widget to the browser, once somebody asks for it, and begin to compute."""
         super().open()
-        if self.comm is None or not self._sweeps.left or (self._thread is not None and self._thread.is_alive()):
+        if self.comm is None or self._share == 1 or (self._thread is not None and self._thread.is_alive()):
             return
         if _heartbeat.running_kernel() is None:  # for a page that nobody will send more to
             self._finish()

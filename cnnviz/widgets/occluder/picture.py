@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cnnviz.widgets._drawing import Drawing, Words
-from cnnviz.widgets.draw_pad.picture import BAR, FAINT, GRID, percent
-from cnnviz.widgets.sliding_kernel.shades import TINT, count_pixels, hexadecimal
+from cnnviz.widgets._drawing import FAINT, WINDOW, Drawing, Words
+from cnnviz.widgets.draw_pad.picture import BAR, percent
+from cnnviz.widgets.sliding_kernel.shades import count_pixels
 
 if TYPE_CHECKING:
     from cnnviz.widgets.occluder.occluder import Occluder
@@ -26,9 +26,7 @@ def draw(occluder: Occluder) -> Drawing:
     say(Words(LEFT, 26, text.splitlines()[2], bold=True))
     cell = SIDE / max(covered.shape[:2])
     _picture(drawing, LEFT, covered, cell)
-    drawing.frames.append(
-        (LEFT + cell * box[1], TOP + cell * box[0], cell * box[2], cell * box[2], hexadecimal(TINT), 2)
-    )
+    drawing.frames.append((LEFT + cell * box[1], TOP + cell * box[0], cell * box[2], cell * box[2], WINDOW, 2))
     if occluder.revealed:
         _picture(drawing, MIDDLE, _map(occluder, covered.shape), cell)
         say(Words(MIDDLE, TOP + SIDE + 22, f"dark: here the square costs {occluder.target} most", colour=FAINT))
@@ -68,5 +66,4 @@ def _map(occluder: Occluder, shape: tuple[int, ...]) -> np.ndarray:
 
 def _picture(drawing: Drawing, left: float, pixels: np.ndarray, cell: float) -> None:
     high, wide = (cell * side for side in pixels.shape[:2])
-    drawing.pictures.append((left, TOP, wide, high, pixels))
-    drawing.frames.append((left, TOP, wide, high, GRID, 1))
+    drawing.framed(left, TOP, wide, high, pixels)

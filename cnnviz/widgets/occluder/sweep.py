@@ -113,7 +113,7 @@ class Sweeps:
     @property
     def share(self) -> float:
         """How much of all is done, from 0 to 1."""
-        return self._looked / self._total if self.left else 1.0
+        return self._looked / self._total
 
     def more(self, first: int, told: Callable[[], object] = lambda: None) -> bool:
         """Compute the next tables, coarse before fine and of the picture `first` before others; False: all are there.

@@ -1,7 +1,9 @@
 // A square that is dragged over a picture. Python computes the answers for all places by itself, so nothing is asked: first
 // one place, then few, then all.
 import { element, listen, setText } from "../js/dom.js";
+import { probabilityText } from "../js/number.js";
 import { Palette } from "../js/palette.js";
+import { bytesOf, pictureOf } from "../js/pixels.js";
 import { WidgetSession, widgetOf } from "../js/session.js";
 import { WidgetView } from "../js/view.js";
 
@@ -102,7 +104,7 @@ class Covering extends WidgetSession {
 class OccluderView extends WidgetView {
   constructor(session, el) {
     super(session, el, "occluder", "cnnviz-oc");
-    this.images = session.pictures.map(({ rgb }) => imageOf(rgb, session.fixed.shape));
+    this.images = session.pictures.map(({ rgb }) => pictureOf(rgb, session.fixed.shape));
     this.build();
     this.palette = new Palette(this.root);
     this.begin();
@@ -110,11 +112,6 @@ class OccluderView extends WidgetView {
 
   get alone() {
     return "The square still answers";
-  }
-
-  retheme() {
-    this.palette.refresh();
-    super.retheme();
   }
 
   build() {
@@ -204,7 +201,6 @@ class OccluderView extends WidgetView {
 
   draw() {
     const { session, root } = this;
-    if (!this.palette.font) this.palette.refresh();
     const { sizes, shape } = session.fixed;
     const wide = root.clientWidth;
     const columns = wide >= THREE_COLUMNS ? 3 : wide >= TWO_COLUMNS ? 2 : 1;
@@ -269,7 +265,7 @@ class OccluderView extends WidgetView {
     pen.strokeRect(inset + column * block - 1, inset + row * block - 1, block + 2, block + 2);
     const { lowest } = session;
     setText(this.mapText, `the map: how much of ${names[target]} is lost with the square around this point`);
-    setText(this.lowest, lowest ? `lowest ${session.get("revealed") ? "of all" : "so far"}: ${percentText(session.left(lowest))} left of ${names[target]}, at row ${lowest[0] * step}, column ${lowest[1] * step}` : "");
+    setText(this.lowest, lowest ? `lowest ${session.get("revealed") ? "of all" : "so far"}: ${probabilityText(session.left(lowest))} left of ${names[target]}, at row ${lowest[0] * step}, column ${lowest[1] * step}` : "");
     this.map.setAttribute("aria-label", this.mapText.textContent);
   }
 
@@ -278,20 +274,20 @@ class OccluderView extends WidgetView {
     const { names, uncovered, target } = session.shown;
     if (names !== this.barNames) {
       this.barNames = names;
-      this.bars.replaceChildren(...names.map((name, at) => element("div", { class: "oc-bar", "data-class": name, title: `without the square: ${name} ${percentText(uncovered[at])}` }, element("span", {}, name), element("div", {}, element("div"), ...(uncovered[at] < 0.005 ? [] : [element("i", { style: `left: ${100 * uncovered[at]}%` })])), element("output", { "data-for": name }))));
+      this.bars.replaceChildren(...names.map((name, at) => element("div", { class: "oc-bar", "data-class": name, title: `without the square: ${name} ${probabilityText(uncovered[at])}` }, element("span", {}, name), element("div", {}, element("div"), ...(uncovered[at] < 0.005 ? [] : [element("i", { style: `left: ${100 * uncovered[at]}%` })])), element("output", { "data-for": name }))));
     }
     const now = session.at(session.place);
     const best = now.indexOf(Math.max(...now));
     now.forEach((share, at) => {
       const [, track, number] = this.bars.children[at].children;
       track.firstChild.style.width = `${100 * share}%`;
-      setText(number, percentText(share));
+      setText(number, probabilityText(share));
       this.bars.children[at].classList.toggle("oc-best", at === best);
     });
-    this.said.replaceChildren(element("strong", {}, names[best]), ` ${percentText(now[best])}`);
+    this.said.replaceChildren(element("strong", {}, names[best]), ` ${probabilityText(now[best])}`);
     this.said.classList.toggle("oc-fooled", best !== target);
     const [row, column] = session.place.map((at) => at * session.shown.step);
-    if (!this.grip) setText(this.spoken, `The square is at row ${row}, column ${column}. The network says ${names[best]}, ${percentText(now[best])}; without the square ${names[target]}.`);
+    if (!this.grip) setText(this.spoken, `The square is at row ${row}, column ${column}. The network says ${names[best]}, ${probabilityText(now[best])}; without the square ${names[target]}.`);
   }
 
   /** Client coordinates of the middle of the square, if it were at this row and column, for tests. */
@@ -300,23 +296,6 @@ class OccluderView extends WidgetView {
     const half = this.session.get("size") / 2;
     return { x: box.left + (column + half) * this.cell, y: box.top + (row + half) * this.cell };
   }
-}
-
-function bytesOf(text) {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-}
-
-function imageOf(rgb, [height, width]) {
-  const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width, height });
-  const image = new ImageData(width, height);
-  for (let at = 0; at < height * width; at++) image.data.set([...rgb.subarray(3 * at, 3 * at + 3), 255], 4 * at);
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
-}
-
-function percentText(share) {
-  return share >= 0.995 && share < 1 ? ">99 %" : `${Math.round(100 * share)} %`;
 }
 
 export default widgetOf((model) => new Covering(model), (session, el) => new OccluderView(session, el));

@@ -11,7 +11,7 @@ import traitlets
 from cnnviz._checks import _either, _flag, _number, _short
 from cnnviz.cost import Cost, conv_cost, separable_cost
 from cnnviz.widgets import _animation
-from cnnviz.widgets._drawing import Drawing
+from cnnviz.widgets._drawing import WINDOW, Drawing
 from cnnviz.widgets._errors import IllegalLayer, check_names, refused
 from cnnviz.widgets._shown import ShownWidget
 from cnnviz.widgets.odometer import lanes, picture
@@ -166,7 +166,7 @@ class MacOdometer(ShownWidget):
 
     def _animate(self, target: Path) -> None:
         drawings = [self._still_at(at / _FRAMES) for at in range(_FRAMES + 1)]
-        _animation.write(drawings, 1000 * self.seconds / _FRAMES, [picture.NOW], target)
+        _animation.write(drawings, 1000 * self.seconds / _FRAMES, [WINDOW], target)
 
     def _page_state(self) -> dict[str, Any]:
         return {**super()._page_state(), "playing": False}

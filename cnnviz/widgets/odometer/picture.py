@@ -6,7 +6,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz._checks import _count
+from cnnviz.widgets._drawing import FAINT, GRID, MARK, WINDOW, Drawing, Words
 from cnnviz.widgets.odometer.lanes import Lane, Step, place
 from cnnviz.widgets.sliding_kernel.shades import hexadecimal, mix
 
@@ -15,9 +16,9 @@ LANE = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
 BAR_LEFT, BAR_WIDTH, BAR, ROW = 202, 478, 16, 26  # the bars, and the height of a row
 SHORT, TALL, ARROW, LINE = 50, 72, 34, 20  # heights: input maps, others, between them, a line of text
 FRAMED_FROM = 5  # pixels a map
-EMPTY, EDGE, MIXED, NOW = "#f4f5f7", "#b9bdc4", "#5c5c5c", "#c2188f"
+EMPTY = "#f4f5f7"
 STOPS = (37, 52, 148), (47, 174, 155), (224, 160, 48)  # of the groups' colours
-DONE = ("#00796b", "#4da197")  # of a bar: its first and its second step
+DONE = (MARK, "#4da197")  # of a bar: its first and its second step
 
 
 def ratio_text(four: tuple[Lane, ...]) -> str:
@@ -53,7 +54,7 @@ def draw(four: tuple[Lane, ...], given: int, description: str) -> Drawing:
     for at, lane in enumerate(four):
         _draw_bar(drawing, lane, MARGIN + at * ROW, given, scale)
     x, y = BAR_LEFT + given * scale, MARGIN + len(four) * ROW
-    drawing.frames.append((x - 1, MARGIN - 4, 1, y - MARGIN, NOW, 1))
+    drawing.frames.append((x - 1, MARGIN - 4, 1, y - MARGIN, WINDOW, 1))
     drawing.words.append(Words(MARGIN, y + 16, ratio_text(four), bold=True))
     for at, lane in enumerate(four):
         bottom = _draw_lane(drawing, lane, four[2].steps[0].groups, MARGIN + at * (LANE + GAP), y + 32, given)
@@ -66,7 +67,7 @@ def _draw_bar(drawing: Drawing, lane: Lane, y: int, given: int, scale: float) ->
     for step, colour in zip(lane.steps, DONE, strict=False):
         drawing.fills.append((x, y, step.macs * scale, BAR, EMPTY))
         drawing.fills.append((x, y, min(max(left, 0), step.macs) * scale, BAR, colour))
-        drawing.frames.append((x, y, step.macs * scale, BAR, EDGE, 1))
+        drawing.frames.append((x, y, step.macs * scale, BAR, GRID, 1))
         x, left = x + step.macs * scale, left - step.macs
     over = given >= lane.macs
     drawing.words.append(Words(MARGIN, y + 13, lane.name, bold=over))
@@ -98,15 +99,11 @@ def _draw_lane(drawing: Drawing, lane: Lane, rows: int, x: int, y: int, given: i
         drawing.words.append(Words(middle, block.bottom + 21, words, anchor="middle"))
     for block, below in pairwise(blocks):
         end = below.y - 5
-        drawing.lines.append((middle, min(block.bottom + 26, end), middle, end, MIXED, 1.5))
-        drawing.lines += [(middle + side, end - 4, middle, end, MIXED, 1.5) for side in (-4, 4)]
+        drawing.lines.append((middle, min(block.bottom + 26, end), middle, end, FAINT, 1.5))
+        drawing.lines += [(middle + side, end - 4, middle, end, FAINT, 1.5) for side in (-4, 4)]
     drawing.words.append(Words(middle, y + 14, _count(first.reads, "input map"), anchor="middle"))
     drawing.words.append(Words(middle, blocks[-1].bottom + 18, _count(last.maps, "output map"), anchor="middle"))
     return tops[2] + TALL + LINE
-
-
-def _count(number: int, words: str) -> str:
-    return f"{number} {words}{'s' * (number > 1)}"
 
 
 class _Block(NamedTuple):
@@ -152,7 +149,7 @@ def _draw_maps(drawing: Drawing, block: _Block, step: Step, values: int, placed:
         if rest:
             drawing.fills.append((left, top + rows * cell, rest * cell, cell, colour))
         if not tiny:
-            drawing.frames.append((*box, EDGE, 1))
+            drawing.frames.append((*box, GRID, 1))
 
 
 def _fill(drawing: Drawing, fill: tuple[float, float, float, float, str], gap: int) -> None:
@@ -181,13 +178,13 @@ def _mark_work(drawing: Drawing, lane: Lane, blocks: list[_Block], values: list[
         first = step.group(channel) * inside
         boxes = [blocks[at].box(read) for read in range(first, first + inside)] + [blocks[at + 1].box(channel)]
         boxes += [blocks[-1].box(place(step, channel))] * lane.shuffled
-        drawing.frames += [(*box, NOW, 2 if box[2] >= FRAMED_FROM else 1) for box in boxes]
+        drawing.frames += [(*box, WINDOW, 2 if box[2] >= FRAMED_FROM else 1) for box in boxes]
         return
 
 
 def group_colour(group: int, groups: int) -> str:
     """Between three colours, dark to light so that more than hue tells groups apart; one group alone is grey."""
     if groups == 1:
-        return MIXED
+        return FAINT
     share = 2 * group / (groups - 1)
     return hexadecimal(mix(STOPS[0], STOPS[1], share) if share < 1 else mix(STOPS[1], STOPS[2], share - 1))

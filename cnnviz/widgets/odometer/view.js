@@ -115,7 +115,6 @@ class OdometerView extends WidgetView {
   }
 
   readColours() {
-    this.palette.refresh();
     const style = getComputedStyle(this.root);
     this.palette.panel = style.getPropertyValue("--sk-panel").trim();
     this.stops = ["first", "middle", "last"].map((name) => style.getPropertyValue(`--od-${name}`).split(" ").map(Number));

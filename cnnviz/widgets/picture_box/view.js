@@ -1,5 +1,5 @@
 // A box for pictures of the reader's own. Python keeps and checks them; here they are chosen, shrunk and sent one by one.
-import { element, listen, setText, textField } from "../js/dom.js";
+import { element, listen, textField } from "../js/dom.js";
 import { WidgetSession, widgetOf } from "../js/session.js";
 import { WidgetView } from "../js/view.js";
 

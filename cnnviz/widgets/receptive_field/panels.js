@@ -1,4 +1,5 @@
 // Where the maps stand on a canvas, all to the picture's scale, and how one is painted.
+import { bytesOf, tileOf } from "../js/pixels.js";
 
 const PANEL_GAP = 10;
 const PANEL_TEXT = 22; // a line above and one below
@@ -54,7 +55,7 @@ export function paintPanel(pen, palette, panel, { seen, measured, box, above, be
 const decoded = new WeakMap(); // a record's bytes, read once and not once a frame
 
 function shadesOf(record) {
-  if (!decoded.has(record)) decoded.set(record, Uint8Array.from(atob(record.u8), (letter) => letter.charCodeAt(0)));
+  if (!decoded.has(record)) decoded.set(record, bytesOf(record.u8));
   return decoded.get(record);
 }
 
@@ -68,15 +69,8 @@ function waysShare({ rows, cols }) {
 }
 
 function pixelsOf(palette, height, width, shareAt) {
-  const image = new ImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
   const shades = palette.counts.pixels;
-  for (let row = 0, at = 0; row < height; row++) {
-    for (let col = 0; col < width; col++, at++) pixels[at] = shades[Math.round(shareAt(row, col) * 255)];
-  }
-  const canvas = new OffscreenCanvas(width, height);
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
+  return tileOf(width, height, (i) => shades[Math.round(shareAt(Math.floor(i / width), i % width) * 255)]);
 }
 
 function gridLines(pen, { map: [height, width], x, y, cell }) {

@@ -9,15 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from cnnviz._checks import Pair, _by
-from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz.widgets._drawing import INK, WINDOW, Drawing, Words
 from cnnviz.widgets.receptive_field import stack
 from cnnviz.widgets.receptive_field.effective import Effective
-from cnnviz.widgets.sliding_kernel.shades import TINT, count_pixels, hexadecimal, sampled
+from cnnviz.widgets.sliding_kernel.shades import count_pixels, sampled
 
 WIDTH, MARGIN, GAP, TEXT = 800, 16, 16, 22  # TEXT: a line of it
 SMALLEST, LARGEST = 116, 170  # sides of a panel
 FAINTEST = 0.12  # of what is seen at all
-EDGE, INK, SEEN = "#b9bdc4", "#1a1a1a", hexadecimal(TINT)
 
 
 def draw(
@@ -65,12 +64,12 @@ def _panels(layers: stack.Stack, size: Pair, unit: Pair, measured: Effective | N
         seen = np.outer(rows / max(rows.max(), 1), cols / max(cols.max(), 1))
         shares = np.where(seen > 0, FAINTEST + (1 - FAINTEST) * seen, 0)
         cell *= max(stack.window(layers[at - 1]).stride) if at else 1
-        yield _Panel(above[at], f"{_by(box[2:])} of {_by(shape)}", cell, shares, [(box, SEEN, 2)])
+        yield _Panel(above[at], f"{_by(box[2:])} of {_by(shape)}", cell, shares, [(box, WINDOW, 2)])
     if measured:
         box = stack.boxes(layers, measured.position)[0]
         trim = (box[2] - measured.side[0]) // 2
         inner = box[0] + trim, box[1] + trim, *measured.side
-        frames = [(box, SEEN, 2), (inner, INK, 1)]
+        frames = [(box, WINDOW, 2), (inner, INK, 1)]
         yield _Panel("gradients", f"95 % in {_by(measured.side)}", 1 / max(size), measured.shares, frames)
 
 
@@ -80,8 +79,7 @@ def _draw(drawing: Drawing, x: float, y: float, side: float, panel: _Panel) -> N
     y += TEXT
     left, top = x + (side - cell * width) / 2, y + (side - cell * height) / 2
     picked = np.ix_(*sampled(panel.shares.shape, 64, 4096))
-    drawing.pictures.append((left, top, cell * width, cell * height, count_pixels(panel.shares[picked])))
-    drawing.frames.append((left, top, cell * width, cell * height, EDGE, 1))
+    drawing.framed(left, top, cell * width, cell * height, count_pixels(panel.shares[picked]))
     for (row, col, rows, cols), colour, line in panel.frames:  # cut off where they leave the map for the padding
         y0, y1 = max(row, 0) * cell, min(row + rows, height) * cell
         x0, x1 = max(col, 0) * cell, min(col + cols, width) * cell

@@ -115,11 +115,6 @@ class FieldView extends WidgetView {
     return "The fields still follow the sliders";
   }
 
-  retheme() {
-    this.palette.refresh();
-    super.retheme();
-  }
-
   // ---- the page ----------------------------------------------------------------------------------------------------
 
   build() {
@@ -215,7 +210,6 @@ class FieldView extends WidgetView {
   draw() {
     const { session, figure } = this;
     const { stacks, deepest } = session;
-    if (!this.palette.font) this.palette.refresh();
     while (this.bands.length < stacks.length) this.bands.push(this.newBand(this.bands.length));
     while (this.bands.length > stacks.length) this.bands.pop().node.remove();
     const more = session.model.alone && !session.get("_measured").length ? 0 : 1; // a saved page cannot measure

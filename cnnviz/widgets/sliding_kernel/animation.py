@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cnnviz.widgets import _animation
+from cnnviz.widgets._drawing import WINDOW
 from cnnviz.widgets.sliding_kernel import picture
 from cnnviz.widgets.sliding_kernel.scene import Scene
 
@@ -19,4 +20,4 @@ def write(scene: Scene, target: Path) -> None:
     positions = np.unique(np.linspace(0, cells - 1, min(cells, FRAMES)).round().astype(int)).tolist()
     filling = scene.with_state(fill=True)
     drawings = [picture.draw(filling.with_state(position=position), described=False) for position in positions]
-    _animation.write(drawings, 1000 / scene.state["speed"], [picture.WINDOW], target)
+    _animation.write(drawings, 1000 / scene.state["speed"], [WINDOW], target)

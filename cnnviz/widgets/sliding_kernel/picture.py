@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz._checks import _count
+from cnnviz.widgets._drawing import FAINT, GRID, INK, MARK, WINDOW, Drawing, Words
 from cnnviz.widgets.sliding_kernel import shades, strip
 from cnnviz.widgets.sliding_kernel.code import format_code
 from cnnviz.widgets.sliding_kernel.scene import Axis, Scene
 
-INK, FAINT, GRID, HATCH = "#1a1a1a", "#5c5c5c", "#b9bdc4", "#c4c8cf"
-WINDOW, MARK = "#c2188f", "#00796b"
+HATCH = "#c4c8cf"
 
 MARGIN, GAP, LABEL = 16, 44, 24
 TOP = 66  # the line of code and the shapes stand above the panels
@@ -144,7 +144,7 @@ class _Picture:
                 self.frame(panel.box(0, 0, *self.kernel_size))
         more = len(self.scene.channels) - len(self.shown)
         if more and is_kernel and not self.twice:
-            self.say(x, panel.bottom + LABEL, f"and {more} more channel{'s' * (more > 1)}", colour=FAINT)
+            self.say(x, panel.bottom + LABEL, f"and {_count(more, 'more channel')}", colour=FAINT)
             self.bottom = max(self.bottom, panel.bottom + LABEL)
 
     def output_column(self) -> None:
@@ -224,8 +224,7 @@ class _Picture:
             planes = scene.image[:3] if colour else scene.image[[channel]]
             pixels = shades.photo_pixels(planes[:, r][:, :, c], *self.range)
         pixels = np.where(((r >= 0)[:, None] & (c >= 0))[..., None], pixels, np.uint8(shades.OUTSIDE))
-        self.drawing.pictures.append((*panel.box(0, 0, *size), pixels))
-        self.drawing.frames.append((*panel.box(0, 0, *size), GRID, 1))
+        self.drawing.framed(*panel.box(0, 0, *size), pixels)
 
     def product_cells(self, panel: Panel, channel: int) -> None:
         products = self.scene.products(channel)

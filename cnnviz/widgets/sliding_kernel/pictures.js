@@ -1,38 +1,18 @@
 // Pictures larger than number grids: pixels on a canvas of their own, drawn scaled.
 import { extremes, largest, shadeScale } from "../js/palette.js";
+import { pixelOf, tileOf } from "../js/pixels.js";
 
 /** A canvas with one map painted through a palette; reuses `canvas` when given. */
 export function mapCanvas(values, offset, rows, cols, shades, low, high, canvas) {
-  const target = sized(canvas, rows, cols);
-  const context = target.getContext("2d");
-  const image = context.createImageData(cols, rows);
-  const pixels = new Uint32Array(image.data.buffer);
   const shade = shadeScale(low, high);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = shades.pixels[shade(values[offset + i])];
-  context.putImageData(image, 0, 0);
-  return target;
+  return tileOf(cols, rows, (i) => shades.pixels[shade(values[offset + i])], canvas);
 }
 
 /** Three channels as the colours they are. */
 export function colourCanvas(values, rows, cols, low, high, canvas) {
-  const target = sized(canvas, rows, cols);
-  const context = target.getContext("2d");
-  const image = context.createImageData(cols, rows);
-  const pixels = new Uint32Array(image.data.buffer);
   const shade = shadeScale(low, high);
   const plane = rows * cols;
-  for (let i = 0; i < plane; i++) {
-    pixels[i] = (255 << 24) | (shade(values[2 * plane + i]) << 16) | (shade(values[plane + i]) << 8) | shade(values[i]);
-  }
-  context.putImageData(image, 0, 0);
-  return target;
-}
-
-function sized(canvas, rows, cols) {
-  const target = canvas ?? document.createElement("canvas");
-  if (target.width !== cols) target.width = cols;
-  if (target.height !== rows) target.height = rows;
-  return target;
+  return tileOf(cols, rows, (i) => pixelOf(shade(values[i]), shade(values[plane + i]), shade(values[2 * plane + i])), canvas);
 }
 
 /** Things worth remembering between frames: pictures, ranges and largest weights. */

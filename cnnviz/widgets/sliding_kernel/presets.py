@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz._checks import _either, _short
+from cnnviz._checks import _one_of
 
 
 def _layer(size: int, kernel_size: int, **settings: Any) -> dict[str, Any]:
@@ -57,6 +57,5 @@ def settings_of(name: str) -> dict[str, Any]:
     >>> settings_of("padding_strides")
     {'height': 5, 'width': 5, 'kernel_size': 3, 'stride': 2, 'padding': 1}
     """
-    if not isinstance(name, str) or name not in _PRESETS:
-        raise ValueError(f"preset {_short(name)} is not known: use {_either(_PRESETS)}")
-    return {"stride": 1, **_PRESETS[name]} if "stride" not in _PRESETS[name] else dict(_PRESETS[name])
+    settings = _PRESETS[_one_of("preset", name, _PRESETS)]
+    return settings | {"stride": settings.get("stride", 1)}

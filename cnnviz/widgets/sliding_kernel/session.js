@@ -2,6 +2,7 @@
 import { LayerError, readLayer } from "../js/geometry.js";
 import { forward, tile } from "../js/arithmetic.js";
 import { effectiveKernel } from "../js/kernels.js";
+import { bytesOf } from "../js/pixels.js";
 import { WidgetSession } from "../js/session.js";
 import { isPicture } from "./layout.js";
 import { STATE_DEFAULTS, decodeState, encodeState } from "../js/share.js";
@@ -20,11 +21,6 @@ export function readArray(wire) {
   const count = bytes.byteLength / 4;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { shape: wire.shape, values: Float64Array.from({ length: count }, (_, i) => view.getFloat32(4 * i, true)) };
-}
-
-function bytesOf(value) {
-  if (typeof value === "string") return Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0));
-  return new Uint8Array(value.buffer ?? value, value.byteOffset ?? 0, value.byteLength);
 }
 
 /** Remembers the last answer of a one-argument function: pictures are parsed once, not once a frame. */

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import colorsys
 
-from cnnviz.widgets._drawing import Drawing, Words
+from cnnviz.widgets._drawing import GRID, INK, MARK, Drawing, Words
 from cnnviz.widgets.sliding_kernel.shades import hexadecimal
 from cnnviz.widgets.sliding_kernel.wires import Wires
 
 MOST = 16  # boxes in a row; the others are counted
 SIDE, STEP, ROW, LEFT = 30, 40, 84, 96  # a box, from box to box, from row to row, the words before a row
 HUES = (210, 35, 130, 265, 60, 180)  # of the groups, as in strip.js
-INK, FAINT, GRID, MARK = "#1a1a1a", "#8a8a8a", "#b9bdc4", "#00796b"
+LOOSE = "#8a8a8a"  # a wire of no group
 NAMES = ("channels in", "maps", "shuffled", "outputs")
 
 
@@ -37,7 +37,7 @@ def add(drawing: Drawing, wires: Wires, groups: int, x: float, y: float) -> tupl
                 continue
             strong = above in wires.inked[row]
             source = wires.order[above] if row == 2 else above
-            colour = (MARK if strong else FAINT) if inky else _colour(wires, groups, row, source, 0.5) or FAINT
+            colour = (MARK if strong else LOOSE) if inky else _colour(wires, groups, row, source, 0.5) or LOOSE
             start, end = (x + LEFT + index * STEP + SIDE / 2 for index in (above, below))
             drawing.lines.append((start, y + row * ROW + SIDE, end, y + (row + 1) * ROW, colour, 2.5 if strong else 1))
     bottom = y + (len(wires.counts) - 1) * ROW + SIDE

@@ -116,7 +116,6 @@ class KernelView extends WidgetView {
   }
 
   retheme() {
-    this.palette.refresh();
     this.cache.clear();
     super.retheme();
   }
@@ -166,7 +165,6 @@ class KernelView extends WidgetView {
   // ---- drawing ---------------------------------------------------------------------------------------------------
 
   draw(start) {
-    if (!this.palette.ink) this.palette.refresh();
     this.result = this.session.current();
     if (!this.session.error) this.state = this.session.state();
     this.arrange();
