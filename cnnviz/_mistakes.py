@@ -42,8 +42,8 @@ class Confusion(Pictures):
 
         number = len(self.classes)
         names = [_clipped(name) for name in self.classes]
-        side = min(8, 2 + 0.45 * number)
-        figure, axes = pyplot.subplots(figsize=(side + 0.08 * max(map(len, names)), side), dpi=80, layout="constrained")
+        side = min(6.4, 1.6 + 0.36 * number)
+        figure, axes = pyplot.subplots(figsize=(side + 0.08 * max(map(len, names)), side), layout="constrained")
         pyplot.close(figure)  # the caller shows it
         share = self.values / self.values.sum(1, keepdims=True).clip(1)
         axes.imshow(share, cmap="Greens", vmin=0, vmax=1)
@@ -170,4 +170,4 @@ def _clipped(name: str) -> str:
 
 
 def _columns(titles: Sequence[str]) -> int:
-    return max(2, min(8, 110 // max(map(len, titles))))
+    return max(2, min(8, 85 // max(map(len, titles))))

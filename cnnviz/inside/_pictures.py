@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, EDGE, GAP, LINE = 800, 8, 4, 19  # pixels: of the widest figure, around it, between tiles, of a line of text
+TEXT = 14 * 72 / 100  # points that are 14 pixels
 LARGEST, TALLEST = 128, 480  # pixels: across a tile, from the first to the last row of a group
 NEGATIVE, ZERO, POSITIVE = np.array([(43, 108, 176), (255, 255, 255), (194, 87, 12)])  # as in the widgets
 SIGNS = "blue negative, orange positive"
@@ -173,7 +174,7 @@ def _placed(groups: Sequence[Group]) -> Iterator[tuple[int, int, float]]:
 
 def _words(group: Group) -> int:
     """Return how wide the longest title of a tile is, about."""
-    return max((7 * len(title) for title in group.titles), default=0)
+    return max((9 * len(title) for title in group.titles), default=0)
 
 
 def _across(group: Group, columns: int, factor: float) -> float:
@@ -192,7 +193,7 @@ def _wide(group: Group, columns: int, factor: float) -> int:
 
 def _draw(axes: Axes, group: Group, top: float, columns: int, factor: float) -> None:
     for line in group.heading.splitlines():
-        axes.text(EDGE, top + 14, line, fontsize=10, parse_math=False)
+        axes.text(EDGE, top + 14, line, fontsize=TEXT, parse_math=False)
         top += LINE
     high, wide = (factor * side for side in np.shape(group.tiles[0])[-2:])
     across = _across(group, columns, factor)
@@ -206,7 +207,7 @@ def _draw(axes: Axes, group: Group, top: float, columns: int, factor: float) -> 
         if number in group.crossed:
             axes.plot([x, x + wide, None, x, x + wide], [y, y + high, None, y + high, y], color="#b2182b", linewidth=1)
         if group.titles:
-            axes.text(x, y + high + 13, group.titles[number], fontsize=8, parse_math=False)
+            axes.text(x, y + high + 15, group.titles[number], fontsize=TEXT, parse_math=False)
 
 
 def _shape(array: np.ndarray) -> str:
