@@ -67,6 +67,7 @@ export class WidgetView {
       this.frame = 0;
       if (!this.root.isConnected) return; // the resize observer calls again once the page holds it
       if (!this.root.clientWidth) return this.redrawLater();
+      this.root.closest(".jp-Notebook")?.classList.add("cnnviz-notebook"); // for the sliders beside ours
       try {
         const start = performance.now();
         const detail = this.draw(start) ?? {};
