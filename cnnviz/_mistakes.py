@@ -42,8 +42,8 @@ class Confusion(Pictures):
 
         number = len(self.classes)
         names = [_clipped(name) for name in self.classes]
-        side = min(8, 2 + 0.45 * number)
-        figure, axes = pyplot.subplots(figsize=(side + 0.08 * max(map(len, names)), side), dpi=80, layout="constrained")
+        side = min(6.4, 1.6 + 0.36 * number)
+        figure, axes = pyplot.subplots(figsize=(side + 0.08 * max(map(len, names)), side), layout="constrained")
         pyplot.close(figure)  # the caller shows it
         share = self.values / self.values.sum(1, keepdims=True).clip(1)
         axes.imshow(share, cmap="Greens", vmin=0, vmax=1)
@@ -128,7 +128,9 @@ def preview(
     some = torch.randperm(len(data.train_x), generator=torch.Generator().manual_seed(seed))[:number]
     first, labels = data.train_x[some.to(data.train_x.device)], data.train_y[some.to(data.train_x.device)]
     generator = torch.Generator(first.device).manual_seed(seed)
-    number, rows, titles = len(first), [first], [_clipped(data.classes[label]) for label in labels.tolist()]
+    number, rows = len(first), [first]
+    room = "" if augment is None else "\n"  # for a mixture's second line: nothing moves when there is one
+    titles = [_clipped(data.classes[label]) + room for label in labels.tolist()]
     for _ in range(0 if augment is None else 2):
         x, y = first, labels
         for change in changes:
@@ -141,7 +143,7 @@ def preview(
     made = ", ".join(map(named, changes)) or "no change"
     about = f"{number} pictures" + (f", and two draws of {made}" if augment is not None else "")
     tiles = _tiles(pictures.clip(float(first.min()), float(first.max())))
-    across = 0 if augment is None else (WIDTH - 2 * EDGE) // number  # a mixture has a long label
+    across = 0 if augment is None else (WIDTH - 2 * EDGE) // number
     return Pictures(pictures, about, Group(tiles, "", "picture", titles, columns=number, across=across))
 
 
@@ -161,8 +163,7 @@ def _tiles(x: np.ndarray) -> list[np.ndarray]:
 def _shares(row: torch.Tensor, classes: Sequence[str]) -> str:
     two = row.topk(min(2, len(row)))
     parts = zip(two.values.tolist(), two.indices.tolist(), strict=True)
-    shares = [f"{100 * share:.0f} {_clipped(classes[label])}" for share, label in parts if share > 0.005]
-    return ", ".join(shares).replace(" ", " % ", 1)
+    return "\n".join(f"{100 * share:.0f} % {_clipped(classes[label])}" for share, label in parts if share > 0.005)
 
 
 def _clipped(name: str) -> str:
@@ -170,4 +171,4 @@ def _clipped(name: str) -> str:
 
 
 def _columns(titles: Sequence[str]) -> int:
-    return max(2, min(8, 110 // max(map(len, titles))))
+    return max(2, min(8, 85 // max(map(len, titles))))

@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnviz._checks import _number
+from cnnviz._plotly import LOOK, TEXT
 from cnnviz._tables import Line, as_html, as_text, write_csv
 from cnnviz.cost import CostTable
 
 COLUMNS = ("family", "top-1 %", "top-5 %", "params", "MACs", "activations")
 LARGEST_BUBBLE = 56  # pixels across
-WIDTH, HEIGHT = 900, 480  # pixels of a chart's inside, about
+WIDTHS, HEIGHT = (530, 1100), 520  # pixels of a chart's inside, in a narrow and in a wide window
+# Sides of a disc, as plotly calls them: to the right, up.
+SIDES = {"middle right": (1, 0), "middle left": (-1, 0), "top center": (0, 1), "bottom center": (0, -1)}
+SIDES |= {f"{v} {h}": (a, b) for v, b in (("top", 1), ("bottom", -1)) for h, a in (("right", 1), ("left", -1))}
 # ImageNet accuracies of networks that torchvision has no weights for, from their papers.
 PAPERS = {"mobilenet_v1": (70.6, None)}  # Howard et al., MobileNets, table 6
 
@@ -148,10 +152,11 @@ class Comparison:
         chart.update_layout(
             xaxis={"title": title, "type": "log", "range": x_range, "tickvals": ticks},
             yaxis={"title": "top-1 accuracy on ImageNet, %", "range": y_range},
-            title={"text": "area of a disc: parameters · a click in the legend hides a family", "font": {"size": 14}},
+            title={"text": "area of a disc: parameters · a click in the legend hides a family", "font": {"size": TEXT}},
             legend={"itemsizing": "constant", "orientation": "h", "y": -0.18, "yanchor": "top"},
-            height=HEIGHT + 190,
-            margin={"t": 60, "l": 60, "r": 30, "b": 130},
+            height=HEIGHT + 210,
+            margin={"t": 60, "l": 60, "r": 30, "b": 150},
+            **LOOK,
         )
         return chart
 
@@ -237,23 +242,37 @@ def _room(values: list[float], share: float) -> list[float]:
 
 
 def _label_places(rows: list[Compared], x_range: list[float], y_range: list[float]) -> dict[str, str]:
-    """On which side of its disc each name stands, so that names cover each other as little as may be."""
-    taken = [(WIDTH - 50, 2 * WIDTH, 0, HEIGHT), (-WIDTH, 50, 0, HEIGHT), (0, WIDTH, HEIGHT, 2 * HEIGHT)]  # outside
-    places = {}
-    for row in reversed(rows):
-        x = WIDTH * (log10(row.macs / 1e9) - x_range[0]) / (x_range[1] - x_range[0])
-        y = HEIGHT * (row.top1 - y_range[0]) / (y_range[1] - y_range[0])
-        radius, half = LARGEST_BUBBLE / 2 * (row.params / max(rows[0].params, 1)) ** 0.5 + 2, 3.3 * len(row.name)
-        sides = {"middle right": (1, 0), "middle left": (-1, 0), "top center": (0, 1), "bottom center": (0, -1)}
-        sides |= {f"{v} {h}": (a, b) for v, b in (("top", 1), ("bottom", -1)) for h, a in (("right", 1), ("left", -1))}
-        boxes = {}
-        for side, (right, up) in sides.items():
-            a, b = x + right * (radius + half), y + up * (radius + 8)
-            boxes[side] = a - half, a + half, b - 8, b + 8
-        side = min(boxes, key=lambda side: sum(_shared(boxes[side], other) for other in taken))
-        places[escape(row.name)] = side
-        taken += [boxes[side], (x - radius / 2, x + radius / 2, y - radius / 2, y + radius / 2)]
-    return places
+    """On which side of its disc each name stands, so that names cover each other and the discs as little as may be."""
+    windows = [_Window(width, rows, x_range, y_range) for width in WIDTHS]
+    places: dict[str, str] = {}
+    for _ in range(4):  # the first names chose before they knew the others
+        for row in reversed(rows):
+            others = {name: side for name, side in places.items() if name != row.name}
+            places[row.name] = min(SIDES, key=lambda side: sum(one.hidden(row.name, side, others) for one in windows))
+    return {escape(name): side for name, side in places.items()}
+
+
+class _Window:
+    """Where discs and names would be in a chart of this width, as boxes (left, right, bottom, top) in pixels."""
+
+    def __init__(self, width: float, rows: list[Compared], x_range: list[float], y_range: list[float]) -> None:
+        self.names, self.discs = {}, []
+        self.outside = [(width, 2 * width, 0, HEIGHT), (-width, 0, 0, HEIGHT)]
+        self.outside += [(-width, 2 * width, HEIGHT, 2 * HEIGHT), (-width, 2 * width, -HEIGHT, 0)]
+        for row in rows:
+            x = width * (log10(row.macs / 1e9) - x_range[0]) / (x_range[1] - x_range[0])
+            y = HEIGHT * (row.top1 - y_range[0]) / (y_range[1] - y_range[0])
+            radius = LARGEST_BUBBLE / 2 * (row.params / max(rows[0].params, 1)) ** 0.5 + 2
+            half, tall, core = 0.28 * TEXT * len(row.name), 0.6 * TEXT, 0.8 * radius
+            self.discs.append((x - core, x + core, y - core, y + core))
+            centres = {side: (x + a * (radius + half), y + b * (radius + tall)) for side, (a, b) in SIDES.items()}
+            self.names[row.name] = {side: (a - half, a + half, b - tall, b + tall) for side, (a, b) in centres.items()}
+
+    def hidden(self, name: str, side: str, others: dict[str, str]) -> float:
+        """How much of a name would lie over other things; over another name is worse than over a disc."""
+        box, words = self.names[name][side], [self.names[other][place] for other, place in others.items()]
+        over = [_shared(box, disc) for disc in self.discs] + [3 * _shared(box, one) for one in self.outside + words]
+        return sum(over)
 
 
 def _shared(a: tuple[float, ...], b: tuple[float, ...]) -> float:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cnnviz._checks import _count
+from cnnviz._plotly import COLOURS, LOOK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -233,14 +234,15 @@ class History:
         """Draw loss and accuracy with matplotlib, as a still picture that a notebook keeps."""
         from matplotlib import pyplot
 
-        figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+        figure, axes = pyplot.subplots(1, 2, figsize=(6.6, 3), layout="constrained")  # wider, a narrow page shrinks it
         pyplot.close(figure)  # the caller shows it: open, it would appear twice in a notebook
         for axis, (name, curves) in zip(axes, self._curves().items(), strict=True):
             for curve, (x, y) in curves.items():
                 faint = {"alpha": 0.35, "linewidth": 1} if curve == "batches" else {"marker": "o", "markersize": 3}
                 axis.plot(x, y, label=curve, **faint)
-            axis.set(xlabel="epoch", ylabel=name)
-            axis.legend()
+            axis.set(xlabel="epoch", title=name)
+            axis.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+        axes[0].legend()
         return figure
 
     def figure(self) -> Chart:
@@ -248,12 +250,14 @@ class History:
         from plotly.subplots import make_subplots
 
         chart = make_subplots(1, 2, subplot_titles=("loss", "accuracy"))
-        for column, (name, curves) in enumerate(self._curves().items(), start=1):
-            for curve, (x, y) in curves.items():
-                chart.add_scatter(
-                    x=x, y=y, name=f"{name}, {curve}", row=1, col=column, opacity=0.4 if curve == "batches" else 1
-                )
-        return chart.update_xaxes(title_text="epoch").update_layout(height=380, template="plotly_white")
+        for column, curves in enumerate(self._curves().values(), start=1):
+            for (curve, (x, y)), colour in zip(curves.items(), COLOURS, strict=True):
+                look = {"line_color": colour, "opacity": 0.4 if curve == "batches" else 1}
+                once = {"name": curve, "legendgroup": curve, "showlegend": column == 1}
+                chart.add_scatter(x=x, y=y, row=1, col=column, **look, **once)
+        below = {"orientation": "h", "y": -0.25, "yanchor": "top"}  # beside the panels it would take a third of a page
+        size = {"height": 420, "margin": {"t": 60}}
+        return chart.update_xaxes(title_text="epoch").update_layout(legend=below, **size, **LOOK)
 
     def _curves(self) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
         """Chart -> curve -> x, y; the batches at fractions of an epoch, so that all curves share one axis."""

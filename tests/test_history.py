@@ -126,7 +126,8 @@ def test_charts_hold_the_numbers(history):
     assert loss.lines[0].get_ydata().tolist() == history.series("loss").tolist()
     assert accuracy.lines[2].get_xydata().tolist() == [[1, 0.6], [2, 0.7]]
     assert np.allclose(loss.lines[0].get_xdata(), np.arange(1, 7) / 3)  # three steps an epoch
-    assert [(trace.name, len(trace.y)) for trace in chart.data][:2] == [("loss, batches", 6), ("loss, training", 2)]
+    assert [(trace.name, len(trace.y)) for trace in chart.data][:2] == [("batches", 6), ("training", 2)]
+    assert [trace.line.color for trace in chart.data[:3]] == [trace.line.color for trace in chart.data[3:]]
     assert History().plot().axes
     assert History().figure().data
 

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from cnnviz import geometry, inside, load, models
+from cnnviz import History, geometry, inside, load, models
+from cnnviz._mistakes import Confusion
 from cnnviz.inside._pictures import Group, Pictures, paint, painted
 from cnnviz.models import bundled
 
@@ -224,6 +225,33 @@ def test_a_picture_ends_where_its_tiles_and_words_do(count, title, heading):
     pixels = np.asarray(Image.open(io.BytesIO(result._repr_png_())).convert("L"))
     ink = (pixels < 128).any(axis=0).nonzero()[0]
     assert 5 <= pixels.shape[1] - 1 - ink.max() <= max(24, 0.2 * pixels.shape[1])  # no word is cut off
+
+
+def words_of(figure):
+    """(text, height of a letter in pixels, place) of every word in a figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    return [
+        (t.get_text(), t.get_fontsize() * figure.dpi / 72, t.get_window_extent(canvas.get_renderer())) for t in texts
+    ]
+
+
+@pytest.mark.parametrize("filters", [10, 32])
+def test_titles_have_14_pixels_and_none_reaches_into_another(filters):
+    words = words_of(inside.filters(nn.Conv2d(1, filters, 5)).plot())
+    assert len(words) == filters + 1
+    assert min(size for _, size, _ in words) > 13.9
+    boxes = [box for *_, box in words]
+    assert not any(box.overlaps(other) for at, box in enumerate(boxes) for other in boxes[:at])
+
+
+def test_other_figures_have_words_as_large():
+    for figure in (History().plot(), Confusion(np.eye(3), "", classes=("a", "b", "c")).plot()):
+        assert min(round(size) for _, size, _ in words_of(figure)) >= 14
 
 
 # ---- what cannot be ------------------------------------------------------------------------------------------------

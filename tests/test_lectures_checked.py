@@ -25,9 +25,9 @@ def rows():
     """(claim, recomputed, verdict) of every line that the notebook shows."""
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    lines = "".join("".join(output.get("text", "")) for output in outputs).splitlines()
+    lines = "\n".join("".join(output.get("data", {}).get("text/plain", "")) for output in outputs).splitlines()
     split = [re.split(r" {2,}", line) for line in lines if re.match(r"[AB]\d+ ", line)]
-    return [(claim, right, verdict) for claim, *_, right, verdict in split]
+    return [(claim, right, verdict) for claim, _, _, right, verdict, *_ in split]
 
 
 def test_every_claim_is_computed(rows):

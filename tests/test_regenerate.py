@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from PIL import Image
 
-from cnnviz import SlidingKernel
-from tests.regenerate import WIDGET_VIEW, main
+from cnnviz import SlidingKernel, images
+from tests.regenerate import WIDGET_VIEW, main, smaller
 from tests.test_notebooks import problems
 
 GOOD = [
@@ -54,6 +55,28 @@ def test_a_second_run_changes_no_byte(regenerated: Path) -> None:
     before = regenerated.read_bytes()
     assert main([str(regenerated)]) == 0
     assert regenerated.read_bytes() == before
+
+
+def png_of(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_charts_are_stored_in_few_colours_and_photographs_as_they_were() -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.subplots().plot(np.linspace(0, 1, 50)[:, None] ** [1, 2, 3])
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    chart = base64.b64encode(buffer.getvalue()).decode()
+    assert len(smaller(chart)) < 0.6 * len(chart)
+    assert smaller(smaller(chart)) == smaller(chart)
+    old, new = (Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB") for text in (chart, smaller(chart)))
+    assert np.abs(np.asarray(old, int) - np.asarray(new, int)).mean() < 0.5
+    photo = png_of((255 * images.photo("china")).astype(np.uint8).transpose(1, 2, 0))
+    assert smaller(photo) == photo
 
 
 def test_a_notebook_that_fails_is_left_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -220,7 +220,7 @@ def test_a_preview_shows_what_fit_gets():
     assert repr(reuse.preview(DIGITS, functools.partial(lambda x, generator: x))).startswith(
         "5 pictures, and two draws of <la"
     )
-    assert _shares(torch.tensor([0.25, 0.0, 0.75]), ("a", "b", "c")) == "75 % c, 25 a"
+    assert _shares(torch.tensor([0.25, 0.0, 0.75]), ("a", "b", "c")) == "75 % c\n25 % a"
 
 
 @pytest.mark.parametrize(("call", "message"), [

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, EDGE, GAP, LINE = 800, 8, 4, 19  # pixels: of the widest figure, around it, between tiles, of a line of text
+TEXT = 14 * 72 / 100  # points that are 14 pixels
 LARGEST, TALLEST = 128, 480  # pixels: across a tile, from the first to the last row of a group
 NEGATIVE, ZERO, POSITIVE = np.array([(43, 108, 176), (255, 255, 255), (194, 87, 12)])  # as in the widgets
 SIGNS = "blue negative, orange positive"
@@ -39,7 +40,7 @@ class Group(NamedTuple):
         "signed": blue, white, orange, centred at zero; "heat": white at zero, dark at the largest; "picture": grey or
         colour, from the least to the largest value. Or one of these for each tile, which then are `alone`.
     titles
-        One short text for each tile, or none.
+        One short text for each tile, of one line or more, or none.
     crossed
         Numbers of the tiles that get a cross: dead channels.
     columns
@@ -161,19 +162,25 @@ def _placed(groups: Sequence[Group]) -> Iterator[tuple[int, int, float]]:
     for group in groups:
         count = len(group.tiles)
         columns = group.columns or (count if count <= 12 else 8 if count <= 16 else 16 if count <= 128 else 32)
+        if group.titles and not group.columns:  # no title may reach into the next one
+            columns = max(1, min(columns, int((WIDTH - 2 * EDGE) / (_words(group) + 2 * GAP))))
         high, wide = np.shape(group.tiles[0])[-2:]
         rows = -(-count // columns)
         tallest = max(TALLEST / rows - GAP, 16)
         factor = min((WIDTH - 2 * EDGE + GAP) / columns - GAP, LARGEST, tallest) / max(high, wide)
         factor = int(factor) if factor >= 1 else factor  # whole: every number is a square of the same size
         lines = group.heading.count("\n") + bool(group.heading)
-        bottom += round(LINE * lines + rows * (factor * high + GAP + LINE * bool(group.titles))) + EDGE
+        bottom += round(LINE * lines + rows * (factor * high + GAP + LINE * _title_lines(group))) + EDGE
         yield bottom, columns, factor
 
 
 def _words(group: Group) -> int:
     """Return how wide the longest title of a tile is, about."""
-    return max((7 * len(title) for title in group.titles), default=0)
+    return max((8 * len(line) for title in group.titles for line in title.splitlines()), default=0)
+
+
+def _title_lines(group: Group) -> int:
+    return max((title.count("\n") + 1 for title in group.titles), default=0)
 
 
 def _across(group: Group, columns: int, factor: float) -> float:
@@ -192,11 +199,11 @@ def _wide(group: Group, columns: int, factor: float) -> int:
 
 def _draw(axes: Axes, group: Group, top: float, columns: int, factor: float) -> None:
     for line in group.heading.splitlines():
-        axes.text(EDGE, top + 14, line, fontsize=10, parse_math=False)
+        axes.text(EDGE, top + 14, line, fontsize=TEXT, parse_math=False)
         top += LINE
     high, wide = (factor * side for side in np.shape(group.tiles[0])[-2:])
     across = _across(group, columns, factor)
-    down = high + GAP + LINE * bool(group.titles)
+    down = high + GAP + LINE * _title_lines(group)
     for number, pixels in enumerate(painted(group)):
         x, y = EDGE + across * (number % columns), top + down * (number // columns)
         axes.imshow(
@@ -206,7 +213,7 @@ def _draw(axes: Axes, group: Group, top: float, columns: int, factor: float) -> 
         if number in group.crossed:
             axes.plot([x, x + wide, None, x, x + wide], [y, y + high, None, y + high, y], color="#b2182b", linewidth=1)
         if group.titles:
-            axes.text(x, y + high + 13, group.titles[number], fontsize=8, parse_math=False)
+            axes.text(x, y + high + 2, group.titles[number], fontsize=TEXT, va="top", parse_math=False)
 
 
 def _shape(array: np.ndarray) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from cnnviz._checks import _short, _whole
+from cnnviz._plotly import COLOURS, LOOK, TEXT
 from cnnviz._tables import Line, as_html, as_text, write_csv
 from cnnviz.cost import conv_cost
 from cnnviz.measure._latency import Setting, read_setting, together
@@ -108,17 +109,17 @@ class Race:
         chart = go.Figure()
         laps = [lap for lap in self.laps if not lap.note]
         places = [[f"{lap.channels} channels" for lap in laps], [f"{lap.size}²" for lap in laps]]
-        for name, colour in (("macs", "#9aa1ab"), ("predicted", "#b35900"), ("measured", "#1f66b0")):
+        for name, colour in zip(("macs", "predicted", "measured"), COLOURS, strict=True):
             bars = {"x": places, "y": [round(getattr(lap, name), 2) for lap in laps], "marker_color": colour}
             if name == "measured":
                 above = [lap.highest - lap.measured for lap in laps]
                 below = [lap.measured - lap.lowest for lap in laps]
                 bars["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
             chart.add_bar(name={"macs": "fewer MACs", "predicted": "predicted by roofline"}.get(name, name), **bars)
-        words = {"text": "<br>".join([*self.about.values()][:2]), "font": {"size": 13}}
+        words = {"text": "<br>".join([*self.about.values()][:2]), "font": {"size": TEXT}}
         legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
-        look = {"height": 440, "margin": {"t": 120}, "template": "plotly_white"}
-        chart.update_layout(title=words, yaxis_title="times", legend=legend, **look)
+        size = {"height": 440, "margin": {"t": 120}}
+        chart.update_layout(title=words, yaxis_title="times", legend=legend, **size, **LOOK)
         return chart
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from math import log10
 from typing import Any
 
 from cnnviz._checks import _either, _whole
+from cnnviz._plotly import LOOK, TEXT
 from cnnviz.cost import Cost, conv_cost
 from cnnviz.measure._race import _wholes
 
@@ -56,10 +57,11 @@ class Surfaces:
         for quantity in QUANTITIES:
             texts = [[_percent(share) for share in row] for row in self.shares[quantity]]
             heights = [[round(log10(share), 4) for share in row] for row in self.shares[quantity]]
-            colours = {"colorscale": "RdBu_r", "zmin": -2, "zmax": 2, "showscale": False}
+            colours = {"colorscale": "RdBu_r", "zmin": -4, "zmax": 4, "showscale": False}  # half: dark words stay clear
             hover = "%{x} filters, %{y}: %{text} of the standard one<extra></extra>"
             chart.add_heatmap(
                 x=columns, y=rows, z=heights, text=texts, texttemplate="%{text}", hovertemplate=hover, **colours,
+                textfont={"color": "#111111", "size": TEXT},
                 visible=quantity == QUANTITIES[0],
             )  # fmt: skip
         choices = [
@@ -70,13 +72,13 @@ class Surfaces:
         menu = {"type": "dropdown", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
         words = f"separable, as a share of standard:<br>{self.in_channels} channels in, maps of {self.size}x{self.size}"
         chart.update_layout(
-            title={"text": words, "font": {"size": 14}, "x": 0.02, "y": 0.96, "yanchor": "top"},
+            title={"text": words, "font": {"size": TEXT}, "x": 0.02, "y": 0.96, "yanchor": "top"},
             xaxis={"title": "filters (N)", "type": "category"},
             yaxis={"title": "kernel size (Dk)", "type": "category"},
             updatemenus=[menu | {"buttons": choices}],
             height=430,
             margin={"t": 120, "l": 70, "r": 20},
-            template="plotly_white",
+            **LOOK,
         )
         return chart
 

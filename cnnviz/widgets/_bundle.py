@@ -12,6 +12,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+SHARED = Path(__file__).parent / "js"
 _NAMES = r"\{\s*[\w$]+(?:\s*,\s*[\w$]+)*\s*,?\s*\}"
 _IMPORT = re.compile(rf'^import\s*{_NAMES}\s*from\s*"(\.[^"]+)";[^\n]*\n?', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
@@ -69,4 +70,4 @@ def text(path: Path) -> str:
 
 def style(own: Path) -> str:
     """Return what every widget wears, and a widget's own style sheet after it."""
-    return text(Path(__file__).parent / "js" / "shared.css") + text(own)
+    return text(SHARED / "beside.css") + text(SHARED / "shared.css") + text(own)

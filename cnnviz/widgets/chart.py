@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ipywidgets import HTML
 
+from cnnviz.widgets import _bundle
 from cnnviz.widgets._drawing import PAPER, Drawing, Words, to_base64, to_svg
 
 BLUE, ORANGE, GREEN, RED, PURPLE = COLOURS = ("#1f66b0", "#b35900", "#207a3c", "#b2182b", "#7b3fa0")
@@ -48,7 +49,7 @@ def _dark_style() -> str:
     """Write a style sheet that changes the colours of charts in a dark page, as shared.css does for other widgets."""
     dark = ':is(body[data-jp-theme-light="false"],body.vscode-dark,body.cnnviz-dark)'
     rules = (f'[{part}="{old}"]{{{part}:{new}}}' for old, new in IN_THE_DARK.items() for part in ("fill", "stroke"))
-    return f"<style>{dark} .cnnviz-chart{{{''.join(rules)}}}</style>"
+    return f"<style>{_bundle.text(_bundle.SHARED / 'beside.css')}{dark} .cnnviz-chart{{{''.join(rules)}}}</style>"
 
 
 STYLE = _dark_style()

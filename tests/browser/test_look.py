@@ -175,6 +175,24 @@ def test_small_cells_that_could_only_say_nearly_zero_say_nothing(show: Show) -> 
     assert ".01" in [one["text"] for one in large.root.evaluate(DRAWN_TEXTS)]
 
 
+# The words above the input, as pixels; the last rows are left to the window's own frame.
+TITLE = """root => {
+  const canvas = root.querySelector("canvas.sk-scene"), box = canvas.getBoundingClientRect();
+  const high = Math.floor(root.locate("input", 0, 0).y - box.top) - 4;
+  return canvas.getContext("2d").getImageData(0, 0, 80, high).data.join();
+}"""
+
+
+def test_the_circle_that_finds_the_window_leaves_the_title_free(lab: LabPage, show: Show) -> None:
+    view = show("'china', position=20000")
+    apart = view.root.evaluate(TITLE)
+    assert len(set(apart.split(","))) > 2
+    lab.ask("w.position = 0")
+    lab.page.wait_for_timeout(300)  # the window glides
+    assert view.text("sum").startswith("output (0, 0)")
+    assert view.root.evaluate(TITLE) == apart
+
+
 def test_no_frame_of_a_drag_is_blank_or_missed(lab: LabPage, show: Show) -> None:
     view = show("np.arange(256.0).reshape(16, 16) % 7")
     view.root.evaluate(WATCH_FRAMES)

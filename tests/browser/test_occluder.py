@@ -90,6 +90,33 @@ def test_the_bars_follow_the_hand_and_python_hears_where_it_is(lab: LabPage) -> 
     lab.wait_python("(w.picture, w.size, w.position) == (0, 6, (0, 0))")
 
 
+def place_of(root: Locator, part: str) -> dict[str, float]:
+    return root.locator(part).evaluate("part => part.getBoundingClientRect().toJSON()")
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+def test_the_words_stand_beside_the_map_or_under_it_and_nothing_moves_when_all_is_computed(
+    lab: LabPage, width: int
+) -> None:
+    root = lab.run_cell(SHOW.rpartition("w =")[0] + SLOW.replace("0.5", "0.2")).locator(".cnnviz-oc")
+    lab.page.set_viewport_size({"width": width, "height": 900})
+    lab.command("application:toggle-left-area")
+    try:
+        expect(root.locator(".oc-progress")).to_be_visible()
+        lab.page.wait_for_timeout(300)
+        before = [place_of(root, part) for part in (".oc-covered", ".oc-map", ".oc-bar >> nth=0")]
+        covered, drawn, words = (place_of(root, part) for part in (".oc-covered", ".oc-map", ".oc-map-text"))
+        if width == 800:  # the map has no room beside the bars
+            assert (words["left"] > drawn["right"], words["top"]) == (True, drawn["top"])
+        else:
+            assert (words["left"], drawn["top"]) == (drawn["left"], covered["top"])
+        expect(root.locator(".oc-progress")).to_be_hidden(timeout=120_000)
+        assert [place_of(root, part) for part in (".oc-covered", ".oc-map", ".oc-bar >> nth=0")] == before
+    finally:
+        lab.command("application:toggle-left-area")
+        lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_it_shows_at_once_follows_the_hand_on_few_places_and_the_kernel_stays_free(lab: LabPage) -> None:
     root = lab.run_cell(SHOW.rpartition("w =")[0] + SLOW).locator(".cnnviz-oc")
     expect(root.locator(".oc-said strong")).to_have_text("9")

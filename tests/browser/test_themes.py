@@ -89,6 +89,28 @@ def test_a_plotly_chart_of_somebody_else_is_left_alone(lab: LabPage, theme: str)
     assert cell.locator(".js-plotly-plot").evaluate("chart => getComputedStyle(chart).filter") == "none"
 
 
+# Words of ipywidgets' own: a slider's name, its number, a label, a choice.
+BESIDE = """from ipywidgets import IntSlider, Label, ToggleButtons
+display(IntSlider(description="growth rate"), Label("words"), ToggleButtons(options=["one", "two"]))"""
+WORDS = """cell => Array.from(cell.querySelectorAll(".widget-label, .widget-readout, .widget-toggle-button"),
+  (part) => [parseFloat(getComputedStyle(part).fontSize), part.scrollWidth <= part.clientWidth + 1])"""
+
+
+def test_ipywidgets_beside_ours_have_words_as_large_and_whole(fresh_lab: LabPage) -> None:
+    fresh_lab.open(fresh_lab.server.add(notebook_of(""), "beside.ipynb"), workspace="beside")
+    small = fresh_lab.run_cell(BESIDE)
+    small.locator(".widget-label").first.wait_for()
+    assert min(size for size, _ in small.evaluate(WORDS)) < 14  # JupyterLab's own: nothing of ours is in this notebook
+    beside = fresh_lab.run_cell(CHART + "\n" + BESIDE)
+    beside.locator(".widget-toggle-button").first.wait_for()
+    assert set(map(tuple, beside.evaluate(WORDS))) == {(14, True)}
+    fresh_lab.run_cell("from cnnviz import SlidingKernel\nSlidingKernel()").locator("canvas").first.wait_for()
+    fresh_lab.page.wait_for_function("() => document.querySelector('.cnnviz-notebook')")
+    again = fresh_lab.run_cell(BESIDE)
+    again.locator(".widget-toggle-button").first.wait_for()
+    assert set(map(tuple, again.evaluate(WORDS))) == {(14, True)}
+
+
 # Left edges of the kinds, which stand in one column, and the sign in front of the first line that folds.
 FOLDING = """root => {
   const find = (node, word) => {

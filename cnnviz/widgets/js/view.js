@@ -68,6 +68,7 @@ export class WidgetView {
       this.frame = 0;
       if (!this.root.isConnected) return; // the resize observer calls again once the page holds it
       if (!this.root.clientWidth) return this.redrawLater();
+      this.root.closest(".jp-Notebook")?.classList.add("cnnviz-notebook"); // for the sliders beside ours
       try {
         if (this.palette && !this.palette.ink) this.palette.refresh(); // the style sheet is known once the page holds the root
         const start = performance.now();

@@ -133,15 +133,15 @@ class OccluderView extends WidgetView {
     this.dragged(this.map);
     this.said = element("div", { class: "oc-said" });
     this.bars = element("div");
-    this.mapText = element("div", { class: "sk-hint" });
+    this.mapText = element("div", { class: "sk-hint oc-map-text" });
     this.lowest = element("div", { class: "oc-lowest" });
     this.spoken = element("div", { class: "sk-description", role: "status" });
     const pictures = element("div", { class: "oc-thumbs", role: "group", "aria-label": "pictures" }, ...this.thumbs);
     pictures.hidden = this.thumbs.length === 1;
-    this.progress = element("span", { class: "sk-hint oc-progress" });
+    this.progress = element("div", { class: "sk-hint oc-progress" });
     this.root.append(
-      element("div", { class: "sk-row sk-bar" }, pictures, sizing, this.progress, element("span", { class: "sk-space" }), this.reveal, this.undoing, this.button("reset", "Reset", "back to the beginning", () => session.reset())),
-      element("div", { class: "oc-parts sk-figure" }, element("div", {}, this.covered, this.lowest), element("div", { class: "oc-second" }, this.map, this.mapText), element("div", { class: "oc-answer" }, this.said, this.bars)),
+      element("div", { class: "sk-row sk-bar" }, pictures, sizing, element("span", { class: "sk-space" }), this.reveal, this.undoing, this.button("reset", "Reset", "back to the beginning", () => session.reset())),
+      element("div", { class: "oc-parts sk-figure" }, this.covered, this.lowest, this.map, this.mapText, element("div", { class: "oc-answer" }, this.said, this.bars, this.progress)),
       element("div", { class: "sk-hint" }, HINT), this.message, this.spoken);
     listen(this.root, "keydown", (event) => this.key(event));
     this.root.locate = (...place) => this.locate(...place);
@@ -217,7 +217,7 @@ class OccluderView extends WidgetView {
     setText(this.reveal, session.get("revealed") ? "Only my trail" : "Show all places");
     this.undoing.disabled = session.undone.length === 0;
     const share = session.get("_share");
-    this.progress.hidden = share >= 1;
+    this.progress.style.visibility = share < 1 ? "visible" : "hidden"; // its room is kept: nothing jumps
     setText(this.progress, `computing the other places: ${Math.floor(100 * share)} %`);
   }
 

@@ -362,9 +362,13 @@ function paintWindow(frame, panel) {
   if (Math.max(high, wide) * panel.cell < 16) halo(frame, panel, row + high / 2, col + wide / 2);
 }
 
-/** A circle that finds a window of a few pixels in a photograph. */
+/** A circle that finds a window of a few pixels in a photograph; it ends where the photograph does, below the title. */
 function halo({ context, palette }, panel, row, col) {
   const { x, y } = corner(panel, row, col);
+  context.save();
+  context.beginPath();
+  context.rect(panel.x, panel.y, panel.cols * panel.cell, panel.rows * panel.cell);
+  context.clip();
   for (const [colour, thick] of [[palette.paper, 4], [palette.window, 2]]) {
     context.beginPath();
     context.arc(x, y, 15, 0, 2 * Math.PI);
@@ -372,6 +376,7 @@ function halo({ context, palette }, panel, row, col) {
     context.lineWidth = thick;
     context.stroke();
   }
+  context.restore();
 }
 
 function markCells(frame, panel, rows, cols) {
