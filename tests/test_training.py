@@ -9,7 +9,8 @@ import torch
 from torch import nn, optim
 from torch.nn import functional
 
-from cnnviz.data import crop, flip
+from cnnviz import models
+from cnnviz.data import crop, flip, load
 from cnnviz.models._network import Outputs
 from cnnviz.training import fit, predict
 from cnnviz.training._optimisers import OPTIMISERS, SCHEDULES
@@ -134,17 +135,29 @@ def test_averaged_weights_are_the_running_mean():
     run = fit(model, DIGITS, epochs=3, batch_size=130, average=True, lr=0.5)
     history = run.result()
     mean, replay = None, net()
-    for _ in range(3):
+    for step in range(3):
         functional.cross_entropy(replay(DIGITS.train_x), DIGITS.train_y).backward()
         with torch.no_grad():
             for parameter in replay.parameters():
                 parameter -= 0.5 * parameter.grad
                 parameter.grad = None
-        mean = weights(replay) if mean is None else 0.995 * mean + 0.005 * weights(replay)
+        kept = (1 + step) / (10 + step)  # TensorFlow's ramp, up to 0.995
+        mean = weights(replay) if mean is None else kept * mean + (1 - kept) * weights(replay)
     assert torch.allclose(weights(run.averaged), mean, atol=1e-6)
     assert torch.allclose(weights(model), weights(replay), atol=1e-6)
     scores = run.averaged(DIGITS.test_x)
     assert history.epochs[-1].test_accuracy == pytest.approx((scores.argmax(1) == DIGITS.test_y).float().mean().item())
+
+
+def test_the_average_of_a_short_run_is_worth_as_much_as_its_end():
+    """With a constant share of 0.995 LeNet-5 had 62 to 75 % after three epochs where its last weights had 91 %."""
+    digits = load("digits")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        run = fit(models.create("lenet5"), digits, epochs=3, lr=0.05, optimizer="momentum", average=True)
+    averaged = run.result().epochs[-1].test_accuracy
+    last = (run.model(digits.test_x).argmax(1) == digits.test_y).float().mean().item()
+    assert averaged > last - 0.04
 
 
 def test_auxiliary_heads_count_a_third():

@@ -362,24 +362,41 @@ import torch
 from cnnviz.training import fit
 from tests.small_runs import DIGITS, net, weights
 if __name__ == "__main__":
-    model = net()
-    run = fit(model, DIGITS, epochs=3, lr=0.1, batch_size=13)
-    history = run.result()
+    torch.distributed.init_process_group("gloo")
     rank = torch.distributed.get_rank()
-    torch.save((list(history.series("loss")), weights(model), repr(history)), f"{sys.argv[1]}/{rank}.pt")
+    model = net()
+    model.insert(1, torch.nn.BatchNorm2d(4)) if sys.argv[2:] else None
+    run = fit(model, DIGITS, epochs=3, lr=0.1, batch_size=13)
+    if sys.argv[2:] and rank == 0:
+        run.lr = 0.01
+    history = run.result()
+    tested = list(history.series("test_loss"))
+    torch.save((list(history.series("loss")), weights(model), repr(history), tested), f"{sys.argv[1]}/{rank}.pt")
     torch.distributed.destroy_process_group()
 """
 
 
-@pytest.mark.slow
-def test_torchrun_trains_one_network_in_two_processes(tmp_path):
+def in_two_processes(tmp_path, *further):
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script, tmp_path]
     where = os.environ | {"PYTHONPATH": ROOT}
-    done = subprocess.run(start, env=where, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([*start, *further], env=where, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1))
+    return [torch.load(tmp_path / f"{rank}.pt", weights_only=False) for rank in (0, 1)]
+
+
+@pytest.mark.slow
+def test_torchrun_shares_the_rate_and_the_running_statistics(tmp_path):
+    """Only the first process moves the rate, and batch norm has seen other pictures in each."""
+    first, second = in_two_processes(tmp_path, "moved")
+    assert first[1].equal(second[1])
+    assert first[3] == second[3]
+
+
+@pytest.mark.slow
+def test_torchrun_trains_one_network_in_two_processes(tmp_path):
+    first, second = in_two_processes(tmp_path)
     assert first[0] == second[0]  # both tell the same story
     assert first[1].equal(second[1])
     alone = net()

@@ -1,14 +1,17 @@
-"""Optimisers by the names of the lectures, and how the learning rate moves during a run. Private."""
+"""Optimisers by the names of the lectures, how the learning rate moves during a run, and averages. Private."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, optim
+from torch import Tensor, nn, optim
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+KEPT_AVERAGE = 0.995  # share of the old average kept at each step, once there are many
 
 # Fused: one pass over the weights, on a CPU as well; RMSprop has none.
 OPTIMISERS: dict[str, Callable[..., optim.Optimizer]] = {
@@ -65,3 +68,17 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": _cosine,
     "one-cycle": _one_cycle,
 }
+
+
+def averaged(model: nn.Module) -> AveragedModel:
+    """A twin whose weights are the running average of the model's (Polyak)."""
+    return AveragedModel(model, multi_avg_fn=_running_average, use_buffers=True)
+
+
+def _running_average(old: Sequence[Tensor], new: Sequence[Tensor], steps: Tensor) -> None:
+    """Keep less of the old while there are few steps, or the weights of the start outweigh a short run's.
+
+    The same ramp as TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
+    """
+    kept = min(KEPT_AVERAGE, (1 + int(steps)) / (10 + int(steps)))
+    get_ema_multi_avg_fn(kept)(old, new, steps)

@@ -14,19 +14,17 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cnnviz._memory import keep_freed_memory
 from cnnviz.data import Data
 from cnnviz.data._augment import Mixed
 from cnnviz.history import History, Record, Step
 from cnnviz.training._control import Control
-from cnnviz.training._optimisers import SCHEDULES, make_optimiser, rate_on, set_rate
+from cnnviz.training._optimisers import SCHEDULES, averaged, make_optimiser, rate_on, set_rate
 from cnnviz.training._randomness import OwnRandomness
 from cnnviz.training._recorded import RecordedStep, may_be_recorded, recordable
 
 AUXILIARY = 0.3  # weight of an auxiliary head's loss: Going Deeper with Convolutions, section 5
-KEPT_AVERAGE = 0.995  # share of the old average kept at each step
 TOO_HIGH = 100  # a loss so many times that of guessing was not seen to come back to any use
 WARM = 3  # steps of a form before one is recorded: by then every buffer is there
 
@@ -73,7 +71,7 @@ class Trainer:
         self.layout = torch.contiguous_format if settings.optimizer == "lbfgs" else torch.channels_last
         self.model.to(memory_format=self.layout)
         self.network = _wrapped(model, device)
-        self.average = _averaged(model) if settings.average else None
+        self.average = averaged(model) if settings.average else None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.frozen = [layer for layer in model.modules() if _is_frozen_norm(layer)]
         self.renew()
@@ -257,9 +255,10 @@ class Trainer:
     def _may_go_on(self) -> bool:
         go_on = self.control.may_go_on()
         if self.world > 1:  # one that stops alone would leave the others waiting for its gradient
-            wish = torch.tensor(float(go_on), device=self.device)
+            rate = self.peak if self.rank == 0 else math.inf  # the first one's rate is everybody's
+            wish = torch.tensor([float(go_on), rate], dtype=torch.float64, device=self.device)
             distributed.all_reduce(wish, distributed.ReduceOp.MIN)
-            go_on = bool(wish)
+            go_on, self.peak = bool(wish[0]), float(wish[1])
         return go_on
 
     def _diverged(self, what: str, step: int, x: Tensor, loss: float) -> None:
@@ -320,6 +319,9 @@ class Trainer:
     def _test(self) -> tuple[float, float] | None:
         """Loss and accuracy on the whole test set, of the averaged weights where there are any; None when stopped."""
         network = (self.average or self.model).eval()
+        if self.world > 1:  # each has seen other pictures: the first one's running statistics are everybody's
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
         size, number = evaluated_at_once(self.device), len(self.data.test_y)
         figures: list[Tensor] = []
         for x, y in zip(self.data.test_x.split(size), self.data.test_y.split(size), strict=True):
@@ -390,7 +392,3 @@ def _wrapped(model: nn.Module, device: torch.device) -> nn.Module:
     if not _together():
         return model
     return nn.parallel.DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
-
-
-def _averaged(model: nn.Module) -> AveragedModel:
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(KEPT_AVERAGE), use_buffers=True)
