@@ -58,6 +58,16 @@ def test_a_drag_reaches_every_number_and_python(lab: LabPage) -> None:
     assert root.locator(".sk-message").text_content() == ""
 
 
+def test_each_receptive_field_ends_under_its_title(lab: LabPage) -> None:
+    ends = """root => [...root.querySelectorAll("thead tr:first-child th:last-child, .nb-field")].map(cell => {
+      const range = document.createRange();
+      range.selectNodeContents(cell);
+      return Math.round(range.getBoundingClientRect().right);
+    })"""
+    title, *fields = shown(lab).evaluate(ends)
+    assert {field for field in fields if field} == {title}
+
+
 def test_layers_are_added_moved_removed_and_pasted(lab: LabPage) -> None:
     root = shown(lab, "['relu']")
     root.locator("select[data-name=kind]").select_option("conv")

@@ -206,7 +206,7 @@ class BuilderView extends WidgetView {
       const [number, bar] = [element("span"), element("div", { class: `nb-bar nb-${name}` })];
       return { number, bar, cell: element("td", { class: "nb-number" }, number, bar) };
     });
-    const [shape, field, reason] = [element("td"), element("td"), element("td", { colspan: 5, class: "nb-reason" })];
+    const [shape, field, reason] = [element("td"), element("td", { class: "nb-field" }), element("td", { colspan: 5, class: "nb-reason" })];
     const node = element("tr", {}, element("th", { scope: "row" }, select), shape, ...counts.map(({ cell }) => cell), field, reason);
     listen(node, "click", () => this.builder.select(at));
     this.body.append(node);
