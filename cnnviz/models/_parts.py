@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from cnnviz._checks import _whole
 from cnnviz.models._unfilled import batch_norm2d, conv2d
 
 Size = int | tuple[int, int]
@@ -26,11 +25,6 @@ def choose(option: str, value: object, table: Mapping[str, Value]) -> Value:
     if not isinstance(value, str) or value not in table:
         raise ValueError(f"{option} {value!r} is not known: use {' or '.join(map(repr, table))}")
     return table[value]
-
-
-def check_whole(option: str, value: object, least: int = 1) -> None:
-    """Refuse what is not a whole number of at least ``least``."""
-    _whole(option, value, least)
 
 
 def check_share(option: str, value: object, lowest: str = "0 or more") -> None:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.geometry import Window
 from cnnviz.models._network import Network, initialise
-from cnnviz.models._parts import ACTIVATIONS, check_whole, choose, keep_signal, scale
+from cnnviz.models._parts import ACTIVATIONS, choose, keep_signal, scale
 from cnnviz.models._registry import register
 
 
@@ -139,7 +140,7 @@ def alexnet_2012(
     >>> alexnet_2012(small=True, width_mult=0.125, num_classes=10).classifier[1]
     Linear(in_features=288, out_features=512, bias=True)
     """
-    check_whole("groups", groups)
+    _whole("groups", groups, 1)
     if groups > 2:
         raise ValueError(f"groups {groups} is not an AlexNet of the paper: use 1 or 2")
     layers = [

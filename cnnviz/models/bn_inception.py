@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from torch import nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._inception import Inceptions, build, stages
-from cnnviz.models._parts import Scale, check_whole, choose, first_pool, first_window, scale
+from cnnviz.models._parts import Scale, choose, first_pool, first_window, scale
 from cnnviz.models._registry import register
 
 
@@ -94,7 +95,7 @@ def bn_inception(
     double_convs
         How many 3x3 the branch in place of the 5x5 chains; 2 in the paper.
     """
-    check_whole("double_convs", double_convs)
+    _whole("double_convs", double_convs, 1)
     projection, w = choose("form", form, FORMS), scale(width_mult)
     plan = [
         ("conv1", 1, lambda c: build(c, [(64, *first_window(small))], w)),  # 64, 112, 112

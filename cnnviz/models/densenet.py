@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import check_share, check_whole, choose, first_pool, first_window
+from cnnviz.models._parts import check_share, choose, first_pool, first_window
 from cnnviz.models._registry import register, register_each
 from cnnviz.models._unfilled import batch_norm2d, conv2d, relu
 
@@ -121,7 +122,7 @@ def densenet(
     the published one, is how many maps each layer adds; the stem then makes twice as many.
     """
     if growth_rate is not None:
-        check_whole("growth_rate", growth_rate)
+        _whole("growth_rate", growth_rate, 1)
         blocks = blocks._replace(growth_rate=growth_rate, stem_channels=2 * growth_rate)
     channels, (kernel_size, stride) = blocks.stem_channels, first_window(small)
     stem = {
@@ -160,8 +161,8 @@ def densenet_cifar(
     >>> sum(p.numel() for p in densenet_cifar().parameters())
     769162
     """
-    check_whole("depth", depth, least=7)
-    check_whole("growth_rate", growth_rate)
+    _whole("depth", depth, 7)
+    _whole("growth_rate", growth_rate, 1)
     check_share("compression", compression, "above 0")
     step = 6 if bottleneck else 3
     layers, rest = divmod(depth - 4, step)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models import _registry, resnet
 from cnnviz.models._network import Network
-from cnnviz.models._parts import check_whole, choose
+from cnnviz.models._parts import choose
 
 LEVELS = ("P2", "P3", "P4", "P5")  # strides 4, 8, 16, 32: 56x56, 28x28, 14x14, 7x7 at 224
 
@@ -84,7 +85,7 @@ def fpn(
     >>> fpn(small=True, channels=16, num_classes=10)(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    check_whole("channels", channels)
+    _whole("channels", channels, 1)
     choose("backbone", backbone, resnet.NETWORKS)
     network = _registry.FACTORIES[backbone](in_channels=in_channels, small=small, width_mult=width_mult)
     return FPN(network, num_classes, channels)

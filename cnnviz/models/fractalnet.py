@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import Scale, check_share, check_whole, conv_norm, scale
+from cnnviz.models._parts import Scale, check_share, conv_norm, scale
 from cnnviz.models._registry import register
 
 CHANNELS = (64, 128, 256, 512, 512)  # a block each, a pool behind each: 32, 16, 8, 4, 2, 1
@@ -114,8 +115,8 @@ def fractalnet(
     >>> net.column(torch.zeros(2, 3, 32, 32), 1).shape
     torch.Size([2, 10])
     """
-    check_whole("columns", columns)
-    check_whole("blocks", blocks)
+    _whole("columns", columns, 1)
+    _whole("blocks", blocks, 1)
     check_share("drop_path", drop_path)
     check_share("global_share", global_share)
     if columns > 6 or blocks > len(CHANNELS):

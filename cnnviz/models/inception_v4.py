@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._inception import Inceptions, build, stages
-from cnnviz.models._parts import check_whole, scale
+from cnnviz.models._parts import scale
 from cnnviz.models._registry import register
 
 Table = dict[str, list[Any]]
@@ -93,7 +94,7 @@ def check_three(option: str, counts: object, such_as: tuple[int, int, int]) -> t
     if not isinstance(counts, (tuple, list)) or len(counts) != 3:
         raise ValueError(f"{option} {counts!r} is not three numbers, those of the {option} A, B and C: use {such_as}")
     for count in counts:
-        check_whole(option, count)
+        _whole(option, count, 1)
     return tuple(counts)
 
 

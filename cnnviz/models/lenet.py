@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._network import Network
-from cnnviz.models._parts import ACTIVATIONS, check_whole, choose
+from cnnviz.models._parts import ACTIVATIONS, choose
 from cnnviz.models._registry import register
 
 POOLS = {"average": nn.AvgPool2d, "max": nn.MaxPool2d}
@@ -42,7 +43,7 @@ class LeNet5(Network):
 
     def __init__(self, num_classes: int, in_channels: int, activation: str, pool: str, padding: int) -> None:
         super().__init__()
-        check_whole("padding", padding, least=0)
+        _whole("padding", padding, 0)
         act, pooling = choose("activation", activation, ACTIVATIONS), choose("pool", pool, POOLS)
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 6, 5, padding=padding), act(),  # C1: 6, 28, 28

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._network import Network, initialise
-from cnnviz.models._parts import check_whole, keep_signal, scale
+from cnnviz.models._parts import keep_signal, scale
 from cnnviz.models._registry import register
 
 
@@ -45,7 +46,7 @@ class NiN(Network):
         dropout: float, width_mult: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        check_whole("one_by_ones", one_by_ones, least=0)
+        _whole("one_by_ones", one_by_ones, 0)
         if one_by_ones > 2:
             raise ValueError(f"one_by_ones {one_by_ones} is more than the 2 of the paper: use 0, 1 or 2")
         w = scale(width_mult)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._network import Network
-from cnnviz.models._parts import check_whole
 from cnnviz.models._registry import register
 
 STEPPING = ("euler", "midpoint", "rk4")  # take `steps` equal steps; the others choose their own, to `tolerance`
@@ -103,7 +103,7 @@ def check_method(method: str, steps: int, tolerance: float) -> None:
     known = (*STEPPING, *ADAPTIVE)
     if method not in known:
         raise ValueError(f"method {method!r} is not known: use {' or '.join(map(repr, known))}")
-    check_whole("steps", steps)
+    _whole("steps", steps, 1)
     if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance < 1:
         raise ValueError(f"tolerance {tolerance!r} is not a number between 0 and 1")
 
@@ -115,7 +115,7 @@ class ODENet(Network):
         self, num_classes: int, in_channels: int, method: str, steps: int, tolerance: float, channels: int
     ) -> None:
         super().__init__()
-        check_whole("channels", channels)
+        _whole("channels", channels, 1)
         check_method(method, steps, tolerance)
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, channels, 3), group_norm(channels), nn.ReLU(),  # 28x28 -> 26x26

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cnnviz._checks import _whole
 from cnnviz.models._network import Network, he_normal, initialise
-from cnnviz.models._parts import check_share, check_whole, choose, conv_norm
+from cnnviz.models._parts import check_share, choose, conv_norm
 from cnnviz.models._registry import register, register_each
 
 DEPTHS = {
@@ -261,8 +262,8 @@ def resnet_cifar(
     >>> resnet_cifar(depth=8, width=4, order="full_preactivation")(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    check_whole("depth", depth, least=8)
-    check_whole("width", width)
+    _whole("depth", depth, 8)
+    _whole("width", width, 1)
     check_share("survival", survival, "above 0")
     choose("reshape", reshape, RESHAPES)
     recipe = Recipe(choose("order", order, ORDERS), choose("shortcut", shortcut, SHORTCUTS), reshape, plain)
