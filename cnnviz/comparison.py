@@ -22,6 +22,8 @@ WIDTHS, HEIGHT = (530, 1100), 520  # pixels of a chart's inside, in a narrow and
 # Sides of a disc, as plotly calls them: to the right, up.
 SIDES = {"middle right": (1, 0), "middle left": (-1, 0), "top center": (0, 1), "bottom center": (0, -1)}
 SIDES |= {f"{v} {h}": (a, b) for v, b in (("top", 1), ("bottom", -1)) for h, a in (("right", 1), ("left", -1))}
+WORSE = 3  # a name over a name or beyond the edge, times one over a disc
+Box = tuple[float, float, float, float]  # left, right, bottom, top
 # ImageNet accuracies of networks that torchvision has no weights for, from their papers.
 PAPERS = {"mobilenet_v1": (70.6, None)}  # Howard et al., MobileNets, table 6
 
@@ -256,26 +258,34 @@ class _Window:
     """Where discs and names would be in a chart of this width, as boxes (left, right, bottom, top) in pixels."""
 
     def __init__(self, width: float, rows: list[Compared], x_range: list[float], y_range: list[float]) -> None:
-        self.names, self.discs = {}, []
-        self.outside = [(width, 2 * width, 0, HEIGHT), (-width, 0, 0, HEIGHT)]
-        self.outside += [(-width, 2 * width, HEIGHT, 2 * HEIGHT), (-width, 2 * width, -HEIGHT, 0)]
+        self.names: dict[str, dict[str, Box]] = {}
+        outside = [(width, 2 * width, 0, HEIGHT), (-width, 0, 0, HEIGHT)]
+        outside += [(-width, 2 * width, HEIGHT, 2 * HEIGHT), (-width, 2 * width, -HEIGHT, 0)]
+        discs = []
         for row in rows:
             x = width * (log10(row.macs / 1e9) - x_range[0]) / (x_range[1] - x_range[0])
             y = HEIGHT * (row.top1 - y_range[0]) / (y_range[1] - y_range[0])
             radius = LARGEST_BUBBLE / 2 * (row.params / max(rows[0].params, 1)) ** 0.5 + 2
             half, tall, core = 0.28 * TEXT * len(row.name), 0.6 * TEXT, 0.8 * radius
-            self.discs.append((x - core, x + core, y - core, y + core))
+            discs.append((x - core, x + core, y - core, y + core))
             centres = {side: (x + a * (radius + half), y + b * (radius + tall)) for side, (a, b) in SIDES.items()}
             self.names[row.name] = {side: (a - half, a + half, b - tall, b + tall) for side, (a, b) in centres.items()}
+        self.fixed = {  # how much of a name lies over what does not move
+            name: {side: _over(box, discs) + WORSE * _over(box, outside) for side, box in boxes.items()}
+            for name, boxes in self.names.items()
+        }
 
     def hidden(self, name: str, side: str, others: dict[str, str]) -> float:
         """How much of a name would lie over other things; over another name is worse than over a disc."""
-        box, words = self.names[name][side], [self.names[other][place] for other, place in others.items()]
-        over = [_shared(box, disc) for disc in self.discs] + [3 * _shared(box, one) for one in self.outside + words]
-        return sum(over)
+        words = [self.names[other][place] for other, place in others.items()]
+        return self.fixed[name][side] + WORSE * _over(self.names[name][side], words)
 
 
-def _shared(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+def _over(box: Box, others: Iterable[Box]) -> float:
+    return sum(_shared(box, other) for other in others)
+
+
+def _shared(a: Box, b: Box) -> float:
     return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[2], b[2]))
 
 
