@@ -291,7 +291,10 @@ class Explorer extends WidgetView {
     const { count, thumbs, said } = this.session.get("_fixed");
     const width = this.root.clientWidth - 26;
     const columns = this.columns(SHOWN);
-    this.small ??= Array.from({ length: count }, (_, n) => pictureOf(bytesOf(thumbs).subarray(n * 3 * THUMB * THUMB), [THUMB, THUMB]));
+    if (!this.small) {
+      const bytes = bytesOf(thumbs);
+      this.small = Array.from({ length: count }, (_, n) => pictureOf(bytes.subarray(n * 3 * THUMB * THUMB), [THUMB, THUMB]));
+    }
     const context = this.cleared(this.thumbs.canvas, width, Math.ceil(count / columns) * (SHOWN + SPACE));
     const chosen = this.session.get("picture");
     this.small.forEach((tile, n) => {
