@@ -80,5 +80,5 @@ def _running_average(old: Sequence[Tensor], new: Sequence[Tensor], steps: Tensor
 
     The same ramp as TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
     """
-    kept = min(KEPT_AVERAGE, (1 + int(steps)) / (10 + int(steps)))
-    get_ema_multi_avg_fn(kept)(old, new, steps)
+    count = int(steps)
+    get_ema_multi_avg_fn(min(KEPT_AVERAGE, (1 + count) / (10 + count)))(old, new, steps)

@@ -258,7 +258,9 @@ class Trainer:
             rate = self.peak if self.rank == 0 else math.inf  # the first one's rate is everybody's
             wish = torch.tensor([float(go_on), rate], dtype=torch.float64, device=self.device)
             distributed.all_reduce(wish, distributed.ReduceOp.MIN)
-            go_on, self.peak = bool(wish[0]), float(wish[1])
+            go_on = bool(wish[0])
+            if self.rank:  # the first one may have moved it meanwhile
+                self.peak = float(wish[1])
         return go_on
 
     def _diverged(self, what: str, step: int, x: Tensor, loss: float) -> None:
