@@ -60,6 +60,8 @@ try:
     fit(network, load("digits", size=28), device="elsewhere")
 except ValueError:
     assert network.features[0].weight.device.type == "cpu"
+else:
+    raise AssertionError("pictures of 28 x 28 should not fit")
 """,
     "the options of fit": """
 trained(clip=0.1, average=True, label_smoothing=0.1, snapshots=True, schedule="cosine", lr_scale={"features": 0.1})
